@@ -1,0 +1,27 @@
+"""The definitions: every operator as nested loops over `np.ndindex`, the equation in view.
+
+Same names and signatures as the fast forms in `refconv`; slow, and written to be read. Beside the
+shape arithmetic and the argument checks nothing is shared with the fast forms: the index arithmetic
+is stated here once more, on purpose, so that the two can be held against each other.
+"""
+
+from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.direct.pooling import (
+    avg_pool,
+    avg_pool_grad,
+    max_pool,
+    max_pool_grad,
+    max_pool_select,
+)
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_grad",
+    "conv",
+    "conv_grad_bias",
+    "conv_grad_input",
+    "conv_grad_weight",
+    "max_pool",
+    "max_pool_grad",
+    "max_pool_select",
+]

@@ -1,0 +1,137 @@
+"""Convolution and its gradients by definition: one loop nest, three sums.
+
+A convolution is linear in x and in w. Each of its products x w feeds one output y; the gradients
+send the same products back: to x with weight w, to w with weight x.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from refconv import checks
+from refconv.checks import Array, Conv, Ints
+from refconv.shapes import Shape
+
+NUMBERS = checks.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
+
+
+def products(f: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
+    """Yield the index into x, w and y of every product in y += x w.
+
+    y[n, m, o] = sum over c, k of x[n, c', o s + k d - p] w[m, c, k], with c' = (group of m) C/G + c;
+    a product outside the input is left out, which is what zero padding means.
+    """
+    for n, g, m in np.ndindex(f.n, f.g, f.m):
+        for o in np.ndindex(f.o):
+            for c in range(f.c):
+                for k in np.ndindex(f.k):
+                    i = tuple(
+                        o_ * s + k_ * d - before
+                        for o_, s, k_, d, (before, _) in zip(o, f.s, k, f.d, f.p, strict=True)
+                    )
+                    if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
+                        filter_ = g * f.m + m
+                        yield (n, g * f.c + c, *i), (filter_, c, *k), (n, filter_, *o)
+
+
+@np.errstate(all="ignore")
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """y[n, m, o] = b[m] + sum over c, k of x[n, c, o s + k d - p] w[m, c, k]; see `refconv.conv`."""
+    x = checks.array("x", x, NUMBERS)
+    weight = checks.array("weight", weight, NUMBERS)
+    bias = None if bias is None else checks.array("bias", bias, NUMBERS)
+    checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    checks.conv_bias(bias, f.g * f.m)
+
+    acc = checks.accumulator(x.dtype)
+    xs, ws = x.reshape(f.x_shape).astype(acc), weight.astype(acc)
+    y = np.zeros(f.y_shape, acc)
+    for at_x, at_w, at_y in products(f):
+        y[at_y] += xs[at_x] * ws[at_w]
+    if bias is not None:
+        for n, m in np.ndindex(f.n, f.g * f.m):
+            y[n, m] += bias[m].astype(acc) if acc.kind != "O" else bias[m]
+    y = y.astype(x.dtype)
+    return y[0] if unbatched else y
+
+
+@np.errstate(all="ignore")
+def conv_grad_input(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """gx[i] = sum of gy conj(w) over the products that read x[i]; see `refconv.conv_grad_input`."""
+    weight = checks.array("weight", weight, NUMBERS)
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    checks.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = checks.conv(
+        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = checks.accumulator(weight.dtype)
+    ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
+    gx = np.zeros(f.x_shape, acc)
+    for at_x, at_w, at_y in products(f):
+        gx[at_x] += gy[at_y] * ws[at_w]
+    gx = gx.astype(weight.dtype)
+    return gx[0] if unbatched else gx
+
+
+@np.errstate(all="ignore")
+def conv_grad_weight(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """gw[k] = sum of gy conj(x) over the products that use w[k]; see `refconv.conv_grad_weight`."""
+    x = checks.array("x", x, NUMBERS)
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    checks.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = checks.conv(
+        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = checks.accumulator(x.dtype)
+    xs, gy = conjugate(x.reshape(f.x_shape).astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
+    gw = np.zeros(f.w_shape, acc)
+    for at_x, at_w, at_y in products(f):
+        gw[at_w] += gy[at_y] * xs[at_x]
+    return gw.astype(x.dtype)
+
+
+@np.errstate(all="ignore")
+def conv_grad_bias(grad_output: Array) -> Array:
+    """gb[m] = sum over n, o of gy[n, m, o]; see `refconv.conv_grad_bias`."""
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    checks.grad_bias(grad_output.shape)
+    acc = checks.accumulator(grad_output.dtype)
+    gy = grad_output.astype(acc)
+    gb = np.zeros(gy.shape[1], acc)
+    for at_y in np.ndindex(gy.shape):
+        gb[at_y[1]] += gy[at_y]
+    return gb.astype(grad_output.dtype)
+
+
+def conjugate(a: Array) -> Array:
+    """Return conj(a): `a` itself unless it is complex."""
+    return a.conj() if a.dtype.kind == "c" else a

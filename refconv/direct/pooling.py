@@ -1,0 +1,183 @@
+"""Pooling and its gradients by definition: visit every window, then every tap of the window."""
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from refconv import checks
+from refconv.checks import Array, Ints, Pool
+from refconv.shapes import Shape
+
+NUMBERS = checks.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
+ORDERED = checks.ORDERED + "O"
+
+
+def window(f: Pool, o: Shape) -> Iterator[Shape]:
+    """Yield the input positions o s + k d - p of one window, in order of k, that lie inside x."""
+    for k in np.ndindex(f.k):
+        i = tuple(
+            o_ * s + k_ * d - before for o_, s, k_, d, before in zip(o, f.s, k, f.d, f.p, strict=True)
+        )
+        if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
+            yield i
+
+
+# --------------------------------------------------------------------------- maximum
+
+
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """y[o] = the largest x of window o: the first of equals, the last NaN; see `refconv.max_pool`."""
+    x = checks.array("x", x, ORDERED)
+    f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+
+    xs = x.reshape(f.x_shape)
+    y = np.empty(f.y_shape, x.dtype)
+    indices = np.empty(f.y_shape, np.int64)
+    for n, c in np.ndindex(f.n, f.c):
+        for o in np.ndindex(f.o):
+            inside = window(f, o)
+            winner = next(inside)
+            for i in inside:
+                v = xs[(n, c, *i)]
+                if v > xs[(n, c, *winner)] or v != v:
+                    winner = i
+            y[(n, c, *o)] = xs[(n, c, *winner)]
+            indices[(n, c, *o)] = np.ravel_multi_index(winner, f.i)
+    y, indices = (y[0], indices[0]) if unbatched else (y, indices)
+    return (y, indices) if return_indices else y
+
+
+def max_pool_grad(
+    input_shape: Sequence[int],
+    indices: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    """gx[i] = sum of gy over the windows that i won; see `refconv.max_pool_grad`."""
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    f, unbatched = checks.pool(
+        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    at = checks.indices("indices", indices, grad_output.shape, f.i).reshape(f.y_shape)
+
+    acc = checks.accumulator(grad_output.dtype)
+    gy = grad_output.reshape(f.y_shape).astype(acc)
+    gx = np.zeros((f.n, f.c, math.prod(f.i)), acc)
+    for n, c in np.ndindex(f.n, f.c):
+        for o in np.ndindex(f.o):
+            gx[n, c, at[(n, c, *o)]] += gy[(n, c, *o)]
+    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype)
+
+
+def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
+    """y[n, c, o] = x[n, c, indices[n, c, o]]; see `refconv.max_pool_select`."""
+    x = checks.array("x", x, NUMBERS)
+    at = checks.selection(x.shape, indices, rank)
+    y = np.empty(at.shape, x.dtype)
+    for o in np.ndindex(at.shape):
+        lead = o[:-rank]
+        y[o] = x[lead].reshape(-1)[at[o]]
+    return y
+
+
+# --------------------------------------------------------------------------- average
+
+
+def divisor(f: Pool, o: Shape, count_include_pad: bool, divisor_override: int | None) -> int:
+    """Return what the sum of window o is divided by.
+
+    The override if there is one; else the number of its taps inside the input, or, counting the
+    padding, inside the input and its padding (a ceil-mode window may reach beyond both).
+    """
+    if divisor_override is not None:
+        return divisor_override
+    count = 1
+    for o_, i, k, s, p in zip(o, f.i, f.k, f.s, f.p, strict=True):
+        first, end = (-p, i + p) if count_include_pad else (0, i)
+        count *= sum(first <= o_ * s - p + k_ < end for k_ in range(k))
+    return count
+
+
+def divide(total: Any, count: int) -> Any:
+    """Return total / count: correctly rounded for floats, truncated toward zero for integers.
+
+    Python's own integers, in object arrays, give a fraction.
+    """
+    if isinstance(total, np.integer):
+        quotient = abs(int(total)) // abs(count)
+        return -quotient if (total < 0) != (count < 0) else quotient
+    if isinstance(total, int):
+        return Fraction(total, count)
+    return total / count if isinstance(total, np.complexfloating) else total / type(total)(count)
+
+
+@np.errstate(all="ignore")
+def avg_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """y[o] = (sum of x over window o) / divisor; see `refconv.avg_pool`."""
+    x = checks.array("x", x, NUMBERS)
+    f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    override = checks.divisor_override(divisor_override)
+
+    acc = checks.summing(x.dtype)
+    xs = x.reshape(f.x_shape).astype(acc)
+    y = np.zeros(f.y_shape, acc)
+    for n, c in np.ndindex(f.n, f.c):
+        for o in np.ndindex(f.o):
+            for i in window(f, o):
+                y[(n, c, *o)] += xs[(n, c, *i)]
+            count = divisor(f, o, count_include_pad, override)
+            y[(n, c, *o)] = divide(y[(n, c, *o)], count)
+    return y.reshape(f.y_shape[unbatched:]).astype(x.dtype)
+
+
+@np.errstate(all="ignore")
+def avg_pool_grad(
+    input_shape: Sequence[int],
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """gx[i] = sum of gy / divisor over the windows that hold i; see `refconv.avg_pool_grad`."""
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    f, unbatched = checks.pool(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    override = checks.divisor_override(divisor_override)
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = checks.summing(grad_output.dtype)
+    gy = grad_output.reshape(f.y_shape).astype(acc)
+    gx = np.zeros(f.x_shape, acc)
+    for n, c in np.ndindex(f.n, f.c):
+        for o in np.ndindex(f.o):
+            count = divisor(f, o, count_include_pad, override)
+            share = divide(gy[(n, c, *o)], count)
+            for i in window(f, o):
+                gx[(n, c, *i)] += share
+    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype)

@@ -1,0 +1,71 @@
+"""Sizes and bounds of convolution and pooling: integers in, integers out.
+
+Only `//` and comparisons are used, never a float, so that sizes stay right above 2**53 and
+symbolic integers pass through.
+
+Letters: i input size, o output size, k kernel size, s stride, d dilation, p padding.
+"""
+
+Shape = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]  # (before, after) for every spatial axis
+
+
+def window_extent(k: int, d: int) -> int:
+    """Return how many input elements a dilated window spans: d (k - 1) + 1.
+
+    >>> window_extent(3, 2)
+    5
+    """
+    return d * (k - 1) + 1
+
+
+def conv_output_size(i: int, k: int, s: int, pads: tuple[int, int], d: int) -> int:
+    """Return o = floor((i + p_before + p_after - d (k - 1) - 1) / s) + 1.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, relationship 6 with dilation.
+
+    >>> conv_output_size(8, 3, 2, (1, 1), 1)
+    4
+    """
+    return (i + pads[0] + pads[1] - window_extent(k, d)) // s + 1
+
+
+def pool_output_size(i: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
+    """Return the output size of a pooling axis.
+
+    Floor mode is `conv_output_size`. Ceil mode rounds up, but drops a last window that would start
+    beyond the input and its left padding: o is reduced by one when (o - 1) s >= i + p.
+
+    >>> pool_output_size(5, 2, 2, 0, 1, False), pool_output_size(5, 2, 2, 0, 1, True)
+    (2, 3)
+    >>> pool_output_size(1, 1, 3, 0, 1, True)  # 2 by rounding up; the second would start at 3
+    1
+    """
+    if not ceil_mode:
+        return conv_output_size(i, k, s, (p, p), d)
+    o = (i + 2 * p - window_extent(k, d) + s - 1) // s + 1
+    return o - 1 if (o - 1) * s >= i + p else o
+
+
+def same_padding(k: int, d: int) -> tuple[int, int]:
+    """Return the padding that keeps the size at stride 1; an odd one out goes to the right.
+
+    >>> same_padding(3, 1), same_padding(4, 1)
+    ((1, 1), (1, 2))
+    """
+    total = d * (k - 1)
+    return total // 2, total - total // 2
+
+
+def tap_range(i: int, o: int, k: int, s: int, p: int, d: int) -> tuple[int, int]:
+    """Return the outputs [first, last) whose tap k reads inside the input.
+
+    Output j reads input j s + k d - p, which lies in [0, i) for
+    ceil((p - k d) / s) <= j < ceil((i + p - k d) / s).
+
+    >>> tap_range(5, 5, 0, 1, 1, 1)  # the left tap of a 3-wide window padded by one
+    (1, 5)
+    """
+    first = max(0, -((k * d - p) // s))
+    last = min(o, -((k * d - p - i) // s))
+    return first, max(first, last)

@@ -1,0 +1,99 @@
+# ruff: noqa: E741  (I is the image of the equations)
+"""Many channels, many filters, (4) of [J]; and strides: what its readers asked about."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from refconv.textbook.arguments import (
+    Array,
+    as_array,
+    as_image_and_filter,
+    expect_shape,
+    expect_stride,
+)
+from refconv.textbook.convolution import full_convolution
+from refconv.textbook.layer import dE_db, dE_dw, layer_sum
+
+
+def bank_forward(I: ArrayLike, K: ArrayLike, b: ArrayLike) -> Array:
+    """x[i, j, d] = sum_mnc K[m, n, c, d] I[i + m, j + n, c] + b[d].
+
+    Every filter spans all C channels of the image and makes one channel of the output: six
+    filters 3x5x5 on 3x32x32 give 6x28x28.  (The text's (4) drops d: the bank is
+    k1 x k2 x C x D and each filter has a bias of its own.)
+    I (H, W, C), K (k1, k2, C, D), b (D,) -> (H - k1 + 1, W - k2 + 1, D).  Source: [J] (4).
+
+    >>> bank_forward([[[1, 2], [3, 4]]], [[[[1, 0], [10, 1]]]], [0, 5]).tolist()
+    [[[21, 7], [43, 9]]]
+    """
+    I, K, b = as_array("I", I, "H W C"), as_array("K", K, "k1 k2 C D"), as_array("b", b, "D")
+    (H, W, C), (k1, k2, _, D) = I.shape, K.shape
+    as_image_and_filter("I", I[:, :, 0], "K", K[:, :, 0, 0])
+    expect_shape("K", K, (k1, k2, C, D))
+    expect_shape("b", b, (D,))
+    x = np.zeros((H - k1 + 1, W - k2 + 1, D), np.result_type(I, K, b))
+    for i, j, d in np.ndindex(x.shape):
+        x[i, j, d] = np.sum(K[:, :, :, d] * I[i : i + k1, j : j + k2]) + b[d]
+    return x
+
+
+def bank_backward(delta: ArrayLike, I: ArrayLike, K: ArrayLike) -> tuple[Array, Array, Array]:
+    """dE/dI, dE/dK and dE/db of `bank_forward`.
+
+    The depths differ and it does not matter: channel d of delta meets every channel c of I for
+    the gradient of filter d, and the gradient of I is the sum of what the D filters return.
+    delta (H - k1 + 1, W - k2 + 1, D), I (H, W, C), K (k1, k2, C, D) -> as I, as K, (D,).
+    Source: [J] (13) and (20), once for each channel and filter; dE/db[d] = sum_ij delta[i, j, d].
+
+    >>> dI, dK, db = bank_backward([[[1, 2]]], [[[3, 4]]], [[[[1, 0], [10, 1]]]])
+    >>> dI.tolist(), dK.tolist(), db.tolist()
+    ([[[1, 12]]], [[[[3, 6], [4, 8]]]], [1, 2])
+    """
+    delta, I, K = as_array("delta", delta, "i j D"), as_array("I", I, "H W C"), np.asarray(K)
+    (H, W, C), (_, _, D) = I.shape, delta.shape
+    k1, k2, _, _ = as_array("K", K, "k1 k2 C D").shape
+    expect_shape("K", K, (k1, k2, C, D))
+    expect_shape("delta", delta, (H - k1 + 1, W - k2 + 1, D))
+    dI = np.zeros(I.shape, np.result_type(delta, K))
+    dK = np.zeros(K.shape, np.result_type(delta, I))
+    for i, j, d in np.ndindex(delta.shape):
+        dI[i : i + k1, j : j + k2] += K[:, :, :, d] * delta[i, j, d]
+        dK[:, :, :, d] += I[i : i + k1, j : j + k2] * delta[i, j, d]
+    return dI, dK, delta.sum((0, 1))
+
+
+def strided_forward(o: ArrayLike, w: ArrayLike, b: float, s: int) -> Array:
+    """x[i, j] = sum_mn w[m, n] o[s i + m, s j + n] + b: every s-th sum of stride 1.
+
+    o (H, W), w (k1, k2) -> ((H - k1) // s + 1, (W - k2) // s + 1).
+    Source: [J] (7), sampled.
+
+    >>> strided_forward([[1, 2, 3, 4]], [[1, 10]], 0, 2).tolist()
+    [[21, 43]]
+    """
+    expect_stride("s", s)
+    return layer_sum(o, w, b)[::s, ::s]
+
+
+def strided_backward(
+    delta: ArrayLike, o: ArrayLike, w: ArrayLike, s: int
+) -> tuple[Array, Array, float]:
+    """dE/do, dE/dw and dE/db of `strided_forward`.
+
+    The sums that stride s leaves out have delta = 0.  Put those zeros back, between the rows and
+    columns of delta and after the last, and the equations of stride 1 hold as they stand.
+    delta as the output, o (H, W), w (k1, k2) -> (H, W), (k1, k2), a number.
+    Source: [J] (13) and (20) on the dilated delta.
+
+    >>> do, dw, db = strided_backward([[1, 2]], [[1, 2, 3, 4]], [[1, 10]], 2)
+    >>> do.tolist(), dw.tolist(), db
+    ([[1, 10, 2, 20]], [[7, 10]], 3)
+    """
+    expect_stride("s", s)
+    o, w = as_image_and_filter("o", o, "w", w)
+    delta = as_array("delta", delta, "i j")
+    (H, W), (k1, k2) = o.shape, w.shape
+    expect_shape("delta", delta, ((H - k1) // s + 1, (W - k2) // s + 1))
+    dilated = np.zeros((H - k1 + 1, W - k2 + 1), delta.dtype)
+    dilated[::s, ::s] = delta
+    return full_convolution(dilated, w), dE_dw(dilated, o), dE_db(delta)
