@@ -1,1 +1,34 @@
-"""Convolution, pooling and their gradients in plain NumPy."""
+"""Convolution, pooling and their gradients in plain NumPy, N-d, closed under differentiation.
+
+One letter map everywhere (the spatial letters are those of Dumoulin and Visin, arXiv:1603.07285):
+
+    i o k s p d a     input, output and kernel size, stride, padding, dilation, output padding
+    N C M G           images, input channels, output channels (filters), groups
+    x w b y           input, weight, bias, output
+    gx gw gb gy       the gradients of a scalar for x, w, b, y; ggx ... the next order
+
+Every name here has a twin of the same signature in `refconv.direct`: the definition, as loops.
+"""
+
+from refconv import direct
+from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.pooling import (
+    avg_pool,
+    avg_pool_grad,
+    max_pool,
+    max_pool_grad,
+    max_pool_select,
+)
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_grad",
+    "conv",
+    "conv_grad_bias",
+    "conv_grad_input",
+    "conv_grad_weight",
+    "direct",
+    "max_pool",
+    "max_pool_grad",
+    "max_pool_select",
+]

@@ -270,7 +270,8 @@ def pool(
     if min(x[1:]) < 1:
         raise RuntimeError(f"{x_name} has shape {x}: only the batch axis may be empty")
     o = tuple(
-        shapes.pool_output_size(*sizes, bool(ceil_mode)) for sizes in zip(x[2:], k, s, p, d, strict=True)
+        shapes.pool_output_size(*sizes, bool(ceil_mode))
+        for sizes in zip(x[2:], k, s, p, d, strict=True)
     )
     if min(o) < 1:
         extent = tuple(map(shapes.window_extent, k, d))

@@ -6,8 +6,16 @@ symbolic integers pass through.
 Letters: i input size, o output size, k kernel size, s stride, d dilation, p padding.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 Shape = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]  # (before, after) for every spatial axis
+
+
+def last_axes(box: Iterable[slice | int]) -> Any:
+    """Return the index that applies a box to the last axes of an array: x[..., *box]."""
+    return (Ellipsis, *box)
 
 
 def window_extent(k: int, d: int) -> int:

@@ -18,7 +18,7 @@ NUMBERS = checks.NUMBERS + "O"  # object arrays (fractions, big integers) run he
 def products(f: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
     """Yield the index into x, w and y of every product in y += x w.
 
-    y[n, m, o] = sum over c, k of x[n, c', o s + k d - p] w[m, c, k], with c' = (group of m) C/G + c;
+    y[n, m, o] = sum over c, k of x[n, c', o s + k d - p] w[m, c, k], c' = c + C/G (group of m);
     a product outside the input is left out, which is what zero padding means.
     """
     for n, g, m in np.ndindex(f.n, f.g, f.m):
@@ -44,7 +44,7 @@ def conv(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """y[n, m, o] = b[m] + sum over c, k of x[n, c, o s + k d - p] w[m, c, k]; see `refconv.conv`."""
+    """y[n, m, o] = b[m] + sum of x[n, c, o s + k d - p] w[m, c, k]; see `refconv.conv`."""
     x = checks.array("x", x, NUMBERS)
     weight = checks.array("weight", weight, NUMBERS)
     bias = None if bias is None else checks.array("bias", bias, NUMBERS)

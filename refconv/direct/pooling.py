@@ -19,7 +19,8 @@ def window(f: Pool, o: Shape) -> Iterator[Shape]:
     """Yield the input positions o s + k d - p of one window, in order of k, that lie inside x."""
     for k in np.ndindex(f.k):
         i = tuple(
-            o_ * s + k_ * d - before for o_, s, k_, d, before in zip(o, f.s, k, f.d, f.p, strict=True)
+            o_ * s + k_ * d - before
+            for o_, s, k_, d, before in zip(o, f.s, k, f.d, f.p, strict=True)
         )
         if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
             yield i
@@ -37,7 +38,7 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """y[o] = the largest x of window o: the first of equals, the last NaN; see `refconv.max_pool`."""
+    """y[o] = the largest x of window o, first of equals, last NaN; see `refconv.max_pool`."""
     x = checks.array("x", x, ORDERED)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
 
@@ -124,7 +125,9 @@ def divide(total: Any, count: int) -> Any:
         return -quotient if (total < 0) != (count < 0) else quotient
     if isinstance(total, int):
         return Fraction(total, count)
-    return total / count if isinstance(total, np.complexfloating) else total / type(total)(count)
+    if isinstance(total, np.complexfloating):
+        return type(total)(complex(total.real / count, total.imag / count))
+    return total / count
 
 
 @np.errstate(all="ignore")
@@ -167,7 +170,9 @@ def avg_pool_grad(
 ) -> Array:
     """gx[i] = sum of gy / divisor over the windows that hold i; see `refconv.avg_pool_grad`."""
     grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    f, unbatched = checks.pool(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    f, unbatched = checks.pool(
+        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
+    )
     override = checks.divisor_override(divisor_override)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 

@@ -1,0 +1,390 @@
+"""Convolution and its three gradients, N-d, as windows and matrix products over tiles.
+
+    conv          y = b + w @ columns(x)
+    grad_weight  gw = gy @ columns(x)^H
+    grad_input   gx = columns^H (w^H @ gy); at stride 1 the full correlation of gy with flipped w
+    grad_bias    gb = sum of gy
+
+`columns` lays the windows of a tile side by side (im2col), one row for each channel and tap, one
+column for each output; its adjoint adds them back (col2im).
+
+Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
+shape; P = prod(o) outputs of a tile, K = prod(k) taps.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refconv import checks, tiles
+from refconv.checks import Array, Conv, Ints
+from refconv.padding import Sides, add_box, read_box
+from refconv.shapes import Pads, last_axes, window_extent
+from refconv.tiles import Box
+from refconv.windows import add_windows, windows
+
+COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
+PARTS = 8  # at least as many tasks are cut, so that threads have something to share
+
+
+# --------------------------------------------------------------------------- forward
+
+
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolution (cross-correlation, as in every framework) over any number of spatial axes.
+
+        y[n, m, o] = b[m] + sum over c, k of x[n, c', o s + k d - p] w[m, c, k]
+
+    with c' = (m // (M / groups)) (C / groups) + c and zeros outside x.
+
+    Args:
+        x: (N, C, *i), or (C, *i) without a batch.
+        weight: (M, C / groups, *k); its rank sets the number of spatial axes.
+        bias: (M,) or None.
+        stride: s, one integer or one per spatial axis; at least 1.
+        padding: p, integers of at least 0, or 'valid' (none), or 'same' (stride 1 only: o = i; an
+            odd zero goes to the right).
+        dilation: d, at least 1.
+        groups: divides C and M.
+
+    Returns:
+        (N, M, *o), C-contiguous and new, o = floor((i + 2 p - d (k - 1) - 1) / s) + 1, of the dtype
+        of x. float16 is accumulated in float32 and rounded once; integers wrap.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: dtypes differ, shapes do not fit, a size is out of range.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285; the letters are theirs. Answers to
+    torch.nn.functional.conv1d, conv2d, conv3d; takes every rank and number dtype.
+
+    >>> x = np.arange(5.0).reshape(1, 1, 5)
+    >>> conv(x, np.array([[[1.0, 10.0]]]), stride=2)  # 0 + 10 * 1, 2 + 10 * 3
+    array([[[10., 32.]]])
+    """
+    x = checks.array("x", x, checks.NUMBERS)
+    weight = checks.array("weight", weight, checks.NUMBERS)
+    bias = None if bias is None else checks.array("bias", bias, checks.NUMBERS)
+    checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    checks.conv_bias(bias, f.g * f.m)
+
+    acc = checks.accumulator(x.dtype)
+    y = correlate(f, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
+    return y.astype(x.dtype, copy=False).reshape(f.y_shape[unbatched:])
+
+
+def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
+    """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
+    y = np.empty((f.n, f.g, f.m, math.prod(f.o)), x.dtype)
+    xs = x.reshape(f.n, f.g, f.c, *f.i)
+    ws = w.reshape(f.g, f.m, -1)  # (g, m, c K)
+    bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(x.dtype, copy=False)
+    taps = math.prod(f.k)
+    images, groups, channels, points = cut(f, x.itemsize)
+
+    def task(tile: tuple[slice, slice, Box]) -> None:
+        n, g, box = tile
+        at = flat(box, f.o)
+        one_image = n.stop - n.start == 1
+        shape = (g.stop - g.start, f.m, (n.stop - n.start) * (at.stop - at.start))
+        # (g, m, P) in place, or (g, m, n P) beside
+        out = y[n.start, g, :, at] if one_image else tiles.scratch(shape, y.dtype, "products")
+        for c in channels:
+            cols = columns(f, xs, n, g, c, box)
+            kernel = ws[g, :, c.start * taps : c.stop * taps]
+            if c.start == 0:
+                np.matmul(kernel, cols, out=out)  # (g, m, cK) @ (g, cK, nP)
+            else:
+                out += np.matmul(kernel, cols, out=tiles.scratch(shape, y.dtype, "more"))
+        if bs is not None:
+            out += bs[g]
+        if not one_image:  # (g, m, n P) -> (n, g, m, P)
+            y[n, g, :, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
+
+    tiles.run(task, list(itertools.product(images, groups, points)))
+    return y.reshape(f.y_shape)
+
+
+# --------------------------------------------------------------------------- gradient of the input
+
+
+def conv_grad_input(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Gradient of `conv` for its input; also transposed convolution.
+
+        gx[n, c', i] = sum over m, o, k with o s + k d - p = i of gy[n, m, o] conj(w[m, c, k])
+
+    y is linear in x, y = A x, so the gradient is the adjoint, gx = A^H gy: every product x w that
+    fed y[o] sends gy[o] conj(w) back to the same x. It is linear in gy, and its own gradients are
+    `conv(ggx, w)` for gy and `conv_grad_weight(ggx, gy)` for w.
+
+    Args:
+        input_shape: shape of x: (N, C, *i) or (C, *i).
+        weight: (M, C / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, dilation, groups: as in `conv`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `weight`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
+            shape than the output.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to torch.nn.grad.conv2d_input.
+
+    >>> gy = np.array([[[1.0, 2.0]]])
+    >>> conv_grad_input((1, 1, 5), np.array([[[1.0, 10.0]]]), gy, stride=2)
+    array([[[ 1., 10.,  2., 20.,  0.]]])
+    """
+    weight = checks.array("weight", weight, checks.NUMBERS)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    checks.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = checks.conv(
+        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = checks.accumulator(weight.dtype)
+    w = conjugate(weight.astype(acc, copy=False))
+    gy = grad_output.astype(acc, copy=False)
+    gx = full_correlation(f, w, gy) if max(f.s) == 1 else scatter_columns(f, w, gy)
+    return gx.astype(weight.dtype, copy=False).reshape(f.x_shape[unbatched:])
+
+
+def full_correlation(f: Conv, w: Array, gy: Array) -> Array:
+    """Return gx at stride 1: gy padded by d (k - 1) - p, correlated with w flipped, m c swapped.
+
+    With k' = k_last - k the condition o + k d - p = i reads o = i + k' d - (d (k_last) - p): the
+    same form again, reading gy.
+    """
+    spans = [window_extent(k, d) - 1 for k, d in zip(f.k, f.d, strict=True)]
+    p: Pads = tuple((a - lo, a - hi) for a, (lo, hi) in zip(spans, f.p, strict=True))
+    back = f._replace(m=f.c, c=f.m, i=f.o, o=f.i, p=p)
+    # (g, m, c, *k) -> (g, c, m, *k), flipped
+    by_channel = w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)
+    return correlate(back, gy, np.flip(by_channel, tuple(range(3, by_channel.ndim))))
+
+
+def scatter_columns(f: Conv, w: Array, gy: Array) -> Array:
+    """Return gx = columns^H (w^H @ gy), (N, C, *i), at any stride."""
+    gx = np.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
+    gys = gy.reshape(f.n, f.g, f.m, *f.o)
+    ws = w.reshape(f.g, f.m, -1)  # (g, m, c K)
+    taps = math.prod(f.k)
+    images, groups, channels, points = cut(f, gy.itemsize)
+
+    def task(tile: tuple[slice, slice, slice]) -> None:
+        n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
+        kernel = ws[g, :, c.start * taps : c.stop * taps].swapaxes(1, 2)  # (g, c K, m)
+        for box in points:
+            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
+            shape = (*kernel.shape[:2], outputs.shape[2])
+            cols = np.matmul(kernel, outputs, out=tiles.scratch(shape, gy.dtype, "columns"))
+            # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
+            counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
+            by_window = np.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
+            sides = input_box(f, box)
+            lead = (n.stop - n.start, *counts[:2])
+            patch = tiles.scratch((*lead, *(b - a for a, b in sides)), gy.dtype, "patch")
+            patch.fill(0)
+            add_windows(patch, by_window, f.s, f.d)
+            add_box(gx[n, g, c], sides, patch)
+
+    tiles.run(task, list(itertools.product(images, groups, channels)))
+    return gx
+
+
+# --------------------------------------------------------------------------- gradient of the weight
+
+
+def conv_grad_weight(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Gradient of `conv` for its weight.
+
+        gw[m, c, k] = sum over n, o of gy[n, m, o] conj(x[n, c', o s + k d - p])
+
+    y is linear in w: every product x w that fed y[o] sends gy[o] conj(x) back to the same w. Read
+    as a convolution, gy is the kernel that slides over x, stride and dilation exchanged. It is
+    linear in gy; its own gradients are `conv(x, ggw)` for gy and `conv_grad_input(ggw, gy)` for x.
+
+    Args:
+        x: (N, C, *i) or (C, *i).
+        weight_shape: (M, C / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, dilation, groups: as in `conv`.
+
+    Returns:
+        gw of `weight_shape`, new, of the dtype of `x`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
+            shape than the output.
+
+    Source: the transpose of the equation of `conv`. Answers to torch.nn.grad.conv2d_weight.
+
+    >>> x, gy = np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 2.0]]])
+    >>> conv_grad_weight(x, (1, 1, 2), gy, stride=2)  # 1 * 0 + 2 * 2, 1 * 1 + 2 * 3
+    array([[[4., 7.]]])
+    """
+    x = checks.array("x", x, checks.NUMBERS)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    checks.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = checks.conv(
+        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = checks.accumulator(x.dtype)
+    xs = conjugate(x.astype(acc, copy=False)).reshape(f.n, f.g, f.c, *f.i)
+    gys = grad_output.astype(acc, copy=False).reshape(f.n, f.g, f.m, *f.o)
+    taps = math.prod(f.k)
+    images, groups_, channels, points = cut(f, x.itemsize)
+    outputs = list(itertools.product(images, points))
+    # Sums over all outputs, in order; cut into parts only where there are few channels to share.
+    parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups_) * len(channels) // PARTS))
+    sums = np.zeros((len(parts), f.g, f.m, f.c * taps), acc)
+
+    def task(tile: tuple[int, slice, slice]) -> None:
+        part, g, c = tile
+        total = sums[part, g, :, c.start * taps : c.stop * taps]  # (g, m, c K)
+        for n, box in outputs[parts[part]]:
+            cols = columns(f, xs, n, g, c, box)
+            product = tiles.scratch(total.shape, acc, "products")
+            total += np.matmul(side_by_side(gys, n, g, box), cols.swapaxes(1, 2), out=product)
+
+    tiles.run(task, list(itertools.product(range(len(parts)), groups_, channels)))
+    gw: Array = sums.sum(0).astype(x.dtype, copy=False)
+    return gw.reshape(f.w_shape)
+
+
+# --------------------------------------------------------------------------- gradient of the bias
+
+
+def conv_grad_bias(grad_output: Array) -> Array:
+    """Gradient of `conv` for its bias: gb[m] = sum over n, o of gy[n, m, o].
+
+    Every output of filter m has b[m] added once.
+
+    Args:
+        grad_output: gy, (N, M, *o), batched.
+
+    Returns:
+        gb, (M,), of the dtype of `grad_output`; float16 is summed in float32 and rounded once.
+
+    Raises:
+        TypeError, NotImplementedError: as `conv`.
+        RuntimeError: `grad_output` has fewer than three dimensions.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), readers' question.
+    Answers to the third result of torch.ops.aten.convolution_backward.
+
+    >>> conv_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    array([3., 7.])
+    """
+    gy = checks.array("grad_output", grad_output, checks.NUMBERS)
+    checks.grad_bias(gy.shape)
+    gb = np.empty(gy.shape[1], gy.dtype)
+    acc = checks.accumulator(gy.dtype)
+
+    def task(m: slice) -> None:
+        gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=acc)
+
+    tiles.run(task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
+    return gb
+
+
+# --------------------------------------------------------------------------- tiles of the above
+
+
+def cut(f: Conv, itemsize: int) -> tuple[list[slice], list[slice], list[slice], list[Box]]:
+    """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
+
+    Boxes of at least COLUMNS outputs come first, of several images where one has fewer; then as
+    many channels as fit, then as many groups.
+    """
+    room = tiles.SCRATCH_BYTES // itemsize // math.prod(f.k)
+    points = tiles.boxes(f.o, max(COLUMNS, room // f.c))
+    most = max(math.prod(tiles.extent(box)) for box in points)
+    images = tiles.blocks(f.n, COLUMNS // most)
+    room //= most * max(1, min(f.n, COLUMNS // most))
+    channels = tiles.blocks(f.c, room)
+    groups = tiles.blocks(f.g, room // f.c)
+    return images, groups, channels, points
+
+
+def flat(box: Box, o: Sequence[int]) -> slice:
+    """Return the range of a box in flat outputs: boxes are whole in the axes behind the cut one."""
+    first = np.ravel_multi_index([side.start for side in box], tuple(o))
+    return slice(int(first), int(first) + math.prod(tiles.extent(box)))
+
+
+def input_box(f: Conv, box: Box) -> Sides:
+    """Return the box of x that a box of outputs reads: o s - p to the end of its last window."""
+    return [
+        (side.start * s - lo, (side.stop - 1) * s + window_extent(k, d) - lo)
+        for side, s, k, d, (lo, _) in zip(box, f.s, f.k, f.d, f.p, strict=True)
+    ]
+
+
+def columns(f: Conv, xs: Array, n: slice, g: slice, c: slice, box: Box) -> Array:
+    """Return the windows of a tile side by side, (g, c K, n P), from xs (N, g, c, *i)."""
+    x, sides = xs[n, g, c], input_box(f, box)
+    if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
+        patch = x[last_axes(slice(lo, hi) for lo, hi in sides)]
+    else:
+        shape = (*x.shape[:3], *(hi - lo for lo, hi in sides))
+        patch = read_box(x, sides, tiles.scratch(shape, x.dtype, "patch"))
+    o = tiles.extent(box)
+    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
+    view = np.moveaxis(windows(patch, f.k, o, f.s, f.d), 0, 2 + len(f.k))
+    if math.prod(f.k) == 1 and max(f.s) == 1 and len(x) == 1:
+        rows: Array = view.reshape(*view.shape[:2], -1)  # a 1x1 kernel reads x as it lies
+        return rows
+    cols = tiles.scratch(view.shape, x.dtype, "columns")
+    np.copyto(cols, view)
+    return cols.reshape(len(cols), -1, len(x) * math.prod(o))
+
+
+def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
+    """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
+    gy: Array = gys[(n, g, slice(None), *box)]
+    shape = (gy.shape[1], gy.shape[2], -1)
+    by_group = np.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
+    if len(gy) == 1:
+        return by_group.reshape(shape)
+    side = tiles.scratch(by_group.shape, gy.dtype, "outputs")
+    np.copyto(side, by_group)
+    return side.reshape(shape)
+
+
+def conjugate(a: Array) -> Any:
+    """Return conj(a): `a` itself unless it is complex."""
+    return a.conj() if a.dtype.kind == "c" else a

@@ -1,0 +1,170 @@
+"""Average pooling: a sum and a division for each window; its gradient gives each tap its share.
+
+Average pooling is linear, y = A x, so its gradient is the adjoint, gx = A' gy, whose own gradient
+is average pooling again.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from refconv import checks, tiles
+from refconv.checks import Array, Ints, Pool
+from refconv.pooling import taps
+from refconv.shapes import last_axes
+from refconv.tiles import Box
+
+
+def avg_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """Average pooling over any number of spatial axes.
+
+        y[n, c, o] = (sum over k of x[n, c, o s + k - p]) / divisor[o]
+
+    with zeros outside x. The divisor is `divisor_override` if given; else the number of taps inside
+    x and its padding, or inside x alone without `count_include_pad`.
+
+    Args:
+        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        kernel_size: k, one integer or one per spatial axis.
+        stride: s; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`.
+        ceil_mode: round the output size up; the last window still starts inside x or its left
+            padding, and taps beyond the right padding do not count.
+        count_include_pad: count taps in the padding.
+        divisor_override: any integer but 0.
+
+    Returns:
+        (N, C, *o), new, of the dtype of x: one correctly rounded division of the sum. float16 is
+        summed in float32 and rounded once more; integers are summed in 64 bits and truncated toward
+        zero.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: shapes do not fit, a size is out of range.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), average pooling.
+    Answers to torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; takes every number dtype in
+    every rank, and an unpadded input smaller than the kernel in three axes too.
+
+    >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), 2, ceil_mode=True)
+    array([[[2., 5.]]])
+    """
+    x = checks.array("x", x, checks.NUMBERS)
+    f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override))
+
+    acc = checks.summing(x.dtype)
+    planes = x.reshape(-1, *f.i)  # (N C, *i)
+    y = np.empty((f.n * f.c, *f.o), x.dtype)
+
+    def task(box: Box) -> None:
+        total = tiles.scratch(tiles.extent(box), acc, "total")
+        total.fill(0)
+        for k in np.ndindex(f.k):
+            of_x, of_y = taps.tap(f, k, box[1:])
+            total[last_axes(of_y)] += planes[(box[0], *of_x)]
+        divide(total, divisor[box[1:]], total)
+        y[box] = total
+
+    tiles.run(task, taps.output_boxes(f, acc.itemsize))
+    return y.reshape(f.y_shape[unbatched:])
+
+
+def avg_pool_grad(
+    input_shape: Sequence[int],
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """Gradient of `avg_pool`: each tap of a window gets the same share.
+
+        gx[n, c, i] = sum over o, k with o s + k - p = i of gy[n, c, o] / divisor[o]
+
+    It is the adjoint of `avg_pool`; its own gradient for gy is `avg_pool(ggx)`.
+
+    Args:
+        input_shape: shape of x.
+        grad_output: gy, of the shape of y.
+        kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: as in
+            `avg_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`. Each share is one correctly rounded
+        division, in float32 for float16, truncated for integers.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `avg_pool`; also if `grad_output` has
+            another shape than y.
+
+    Source: Jefkine (2016), gradient routing. Answers to torch.ops.aten.avg_pool2d_backward.
+
+    >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), 2, ceil_mode=True)
+    array([[[1., 1., 5.]]])
+    """
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    f, unbatched = checks.pool(
+        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override))
+
+    acc = checks.summing(grad_output.dtype)
+    gys = grad_output.reshape(-1, *f.o)  # (N C, *o)
+    gx = np.zeros((f.n * f.c, *f.i), acc)
+    planes, boxes = taps.plane_blocks(f, acc.itemsize)
+
+    def task(block: slice) -> None:
+        onto = gx[block]
+        for box in boxes:
+            gy = gys[(block, *box)]
+            share = tiles.scratch(gy.shape, acc, "share")
+            share[...] = gy
+            divide(share, divisor[box], share)
+            for k in np.ndindex(f.k):
+                of_x, of_y = taps.tap(f, k, box)
+                onto[last_axes(of_x)] += share[last_axes(of_y)]
+
+    tiles.run(task, planes)
+    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
+
+
+def divisors(f: Pool, count_include_pad: bool, override: int | None) -> Array:
+    """Return the divisor of every output, (*o): a product of one count for each axis.
+
+    Input 1234 --(k = 3, s = 2, ceil mode)--> windows 123 34, divisors 3 2
+    Input 1234 --(k = 3, s = 2, p = 1)--> windows 012 234, divisors 3 3, or 2 3 without the padding
+    """
+    if override is not None:
+        return np.full(f.o, override)
+    counts = []
+    for i, k, o, s, p in zip(f.i, f.k, f.o, f.s, f.p, strict=True):
+        first = np.arange(o) * s - p
+        lo, hi = (-p, i + p) if count_include_pad else (0, i)
+        counts.append(np.minimum(first + k, hi) - np.maximum(first, lo))
+    divisor: Array = functools.reduce(np.multiply, np.ix_(*counts))
+    return divisor
+
+
+def divide(total: Array, divisor: Array, out: Array) -> None:
+    """Write total / divisor: each real or imaginary part rounded once; integers truncate."""
+    if total.dtype.kind in "iu":
+        quotient = np.abs(total) // np.abs(divisor).astype(total.dtype)
+        np.multiply(quotient, np.sign(total) * np.sign(divisor).astype(total.dtype), out=out)
+        return
+    real = total.real.dtype
+    parts = out.view(real).reshape(*out.shape, -1)  # (..., 1), or (..., 2) for complex
+    np.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)

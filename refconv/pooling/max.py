@@ -1,0 +1,255 @@
+"""Max pooling: select the winner of each window; its gradient goes back to the winner.
+
+With the winners' indices saved, forward is a gather, y = x[indices], and the gradient its adjoint,
+a scatter, gx[indices] += gy. Each is the derivative of the other, so every order exists.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from refconv import checks, tiles
+from refconv.checks import Array, Ints, Pool
+from refconv.pooling import taps
+from refconv.shapes import last_axes
+from refconv.tiles import Box
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+
+
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Array | tuple[Array, Array]:
+    """Max pooling over any number of spatial axes.
+
+        y[n, c, o] = max over k of x[n, c, o s + k d - p]
+
+    over the taps inside x: padding is never selected. Of equal values the first tap wins; a NaN
+    wins over all numbers, and of several the last, as in torch.
+
+    Args:
+        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        kernel_size: k, one integer or one per spatial axis.
+        stride: s; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`.
+        dilation: d.
+        ceil_mode: round the output size up; the last window still starts inside x or its left
+            padding.
+        return_indices: also return the winners.
+
+    Returns:
+        (N, C, *o), new, of the dtype of x; with `return_indices` also int64 indices of the same
+        shape: the winner's flat position among the spatial axes of x.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, complex or no number.
+        RuntimeError: shapes do not fit, a size is out of range.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), the "winning unit".
+    Answers to torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every rank,
+    and refuses a window without any element, where torch returns -inf and an index outside x.
+
+    >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
+    (array([[[3., 2.]]]), array([[[1, 2]]]))
+    """
+    x = checks.array("x", x, checks.ORDERED)
+    f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    planes = x.reshape(-1, *f.i)  # (N C, *i)
+    y = np.empty((f.n * f.c, *f.o), x.dtype)
+    indices = np.empty(y.shape, np.int64)
+    first = first_taps(f)
+    # the winner's position o s - p + k d, flat: one part for o and one for k
+    corner = taps.ravel([np.arange(o) * s - p for o, s, p in zip(f.o, f.s, f.p, strict=True)], f.i)
+    offset = taps.ravel([np.arange(k) * d for k, d in zip(f.k, f.d, strict=True)], f.i).reshape(-1)
+
+    def task(box: Box) -> None:
+        xs, best = planes[box[0]], y[box]
+        winner = tiles.scratch(best.shape, first.dtype, "winner")
+        winner[...] = first[box[1:]]
+        best.fill(lowest(x.dtype))
+        for number, k in enumerate(np.ndindex(f.k)):
+            of_x, of_y = taps.tap(f, k, box[1:])
+            visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
+        np.add(corner[box[1:]], offset.take(winner), out=indices[box])
+        if has_negative_zero(xs):  # np.maximum takes 0 and -0 for equal; the first of them wins
+            best[...] = gather(xs, indices[box])
+
+    tiles.run(task, taps.output_boxes(f, x.itemsize))
+    shape = f.y_shape[unbatched:]
+    y, indices = y.reshape(shape), indices.reshape(shape)
+    return (y, indices) if return_indices else y
+
+
+def visit(number: int, v: Array, best: Array, winner: Array) -> None:
+    """Let tap `number`, of values v, win where it is larger than the best so far, or NaN."""
+    wins = np.greater(v, best, out=tiles.scratch(v.shape, np.dtype(bool), "wins"))
+    if v.dtype.kind == "f":
+        wins |= np.not_equal(v, v, out=tiles.scratch(v.shape, np.dtype(bool), "nan"))
+    np.maximum(best, v, out=best)
+    # taps come in order: the last to win has the largest number, 0 where it does not win
+    scored = tiles.scratch(v.shape, winner.dtype, "scored")
+    np.multiply(wins.view(np.uint8), winner.dtype.type(number), out=scored)
+    np.maximum(winner, scored, out=winner)
+
+
+def first_taps(f: Pool) -> Array:
+    """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
+    firsts = [
+        np.maximum(0, -((np.arange(o) * s - p) // d))
+        for o, s, p, d in zip(f.o, f.s, f.p, f.d, strict=True)
+    ]
+    return taps.ravel(firsts, f.k).astype(np.min_scalar_type(math.prod(f.k) - 1))
+
+
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """Return the value below all others."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def has_negative_zero(x: Array) -> bool:
+    """Return whether x holds -0.0."""
+    return x.dtype.kind == "f" and bool(np.any(np.signbit(x) & (x == 0)))
+
+
+def gather(planes: Array, indices: Array) -> Array:
+    """Return planes (p, *i) at flat positions (p, *o), as (p, *o)."""
+    flat = planes.reshape(len(planes), math.prod(planes.shape[1:]))
+    at = indices.reshape(len(indices), math.prod(indices.shape[1:]))
+    return np.take_along_axis(flat, at, 1).reshape(indices.shape)
+
+
+# --------------------------------------------------------------------------- gradient
+
+
+def max_pool_grad(
+    input_shape: Sequence[int],
+    indices: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    """Gradient of `max_pool`: everything to the winner.
+
+        gx[n, c, i] = sum over o with indices[n, c, o] = i of gy[n, c, o]
+
+    With the winners held fixed y = x[indices] is linear in x, and this is its adjoint; the gradient
+    of this for gy is `max_pool_select(ggx, indices)`. Overlapping windows are added in order of o.
+
+    Args:
+        input_shape: shape of x.
+        indices: int64, as returned by `max_pool`, of the shape of y.
+        grad_output: gy, of the shape of y.
+        kernel_size, stride, padding, dilation, ceil_mode: as in `max_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `max_pool`; also if `indices` is not int64,
+            or holds a position outside x.
+
+    Source: Jefkine (2016), gradient routing. Answers to
+    torch.ops.aten.max_pool2d_with_indices_backward.
+
+    >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), 2)
+    array([[[0., 5., 7., 0.]]])
+    """
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    f, unbatched = checks.pool(
+        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
+    )
+    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    indices = checks.indices("indices", indices, grad_output.shape, f.i)
+
+    gys, at = grad_output.reshape(-1, *f.o), indices.reshape(-1, *f.o)  # (N C, *o)
+    size = math.prod(f.i)
+    acc = checks.accumulator(grad_output.dtype)
+    gx = np.zeros((f.n * f.c, size), acc)
+    planes, boxes = taps.plane_blocks(f, gx.itemsize)
+
+    def task(block: slice) -> None:
+        onto, each = gx[block].reshape(-1), np.arange(block.stop - block.start) * size
+        for box in boxes:
+            spread = at[(block, *box)].reshape(len(each), -1) + each[:, None]
+            np.add.at(
+                onto, spread.reshape(-1), gys[(block, *box)].reshape(-1).astype(acc, copy=False)
+            )
+
+    tiles.run(task, planes)
+    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
+
+
+def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
+    """Take x at the winners of `max_pool`: y[n, c, o] = x[n, c, indices[n, c, o]].
+
+    It is the derivative of `max_pool` along x, and of `max_pool_grad` for its `grad_output`.
+
+    Args:
+        x: (..., *i).
+        indices: int64 flat positions among the last `rank` axes of x, (..., *o).
+        rank: the number of spatial axes.
+
+    Returns:
+        (..., *o), new, of the dtype of x.
+
+    Raises:
+        TypeError, NotImplementedError: x or `indices` is no array of numbers, or of int64.
+        RuntimeError: shapes do not fit, or a position lies outside x.
+
+    Source: the gather whose adjoint is `max_pool_grad`. Answers to torch.gather on flat planes.
+
+    >>> max_pool_select(np.array([[[4.0, 5.0, 6.0]]]), np.array([[[2, 0]]]), 1)
+    array([[[6., 4.]]])
+    """
+    x = checks.array("x", x, checks.NUMBERS)
+    at = checks.selection(x.shape, indices, rank)
+    planes = math.prod(at.shape[:-rank])
+    flat = x.reshape(planes, *x.shape[-rank:])
+    return gather(flat, at.reshape(planes, *at.shape[-rank:])).reshape(at.shape)
