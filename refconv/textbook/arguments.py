@@ -36,7 +36,7 @@ def expect_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
 
 
-def expect_stride(name: str, value: int) -> None:
+def expect_positive(name: str, value: int) -> None:
     """ValueError unless the value is at least one."""
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")

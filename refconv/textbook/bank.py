@@ -1,6 +1,8 @@
 # ruff: noqa: E741  (I is the image of the equations)
 """Many channels, many filters, (4) of [J]; and strides: what its readers asked about."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -8,10 +10,10 @@ from refconv.textbook.arguments import (
     Array,
     as_array,
     as_image_and_filter,
+    expect_positive,
     expect_shape,
-    expect_stride,
 )
-from refconv.textbook.convolution import full_convolution
+from refconv.textbook.correlation import full_convolution
 from refconv.textbook.layer import dE_db, dE_dw, layer_sum
 
 
@@ -26,10 +28,9 @@ def bank_forward(I: ArrayLike, K: ArrayLike, b: ArrayLike) -> Array:
     >>> bank_forward([[[1, 2], [3, 4]]], [[[[1, 0], [10, 1]]]], [0, 5]).tolist()
     [[[21, 7], [43, 9]]]
     """
-    I, K, b = as_array("I", I, "H W C"), as_array("K", K, "k1 k2 C D"), as_array("b", b, "D")
-    (H, W, C), (k1, k2, _, D) = I.shape, K.shape
-    as_image_and_filter("I", I[:, :, 0], "K", K[:, :, 0, 0])
-    expect_shape("K", K, (k1, k2, C, D))
+    I, K = _image_and_bank(I, K)
+    (H, W, _), (k1, k2, _, D) = I.shape, K.shape
+    b = as_array("b", b, "D")
     expect_shape("b", b, (D,))
     x = np.zeros((H - k1 + 1, W - k2 + 1, D), np.result_type(I, K, b))
     for i, j, d in np.ndindex(x.shape):
@@ -49,10 +50,9 @@ def bank_backward(delta: ArrayLike, I: ArrayLike, K: ArrayLike) -> tuple[Array, 
     >>> dI.tolist(), dK.tolist(), db.tolist()
     ([[[1, 12]]], [[[[3, 6], [4, 8]]]], [1, 2])
     """
-    delta, I, K = as_array("delta", delta, "i j D"), as_array("I", I, "H W C"), np.asarray(K)
-    (H, W, C), (_, _, D) = I.shape, delta.shape
-    k1, k2, _, _ = as_array("K", K, "k1 k2 C D").shape
-    expect_shape("K", K, (k1, k2, C, D))
+    I, K = _image_and_bank(I, K)
+    (H, W, _), (k1, k2, _, D) = I.shape, K.shape
+    delta = as_array("delta", delta, "i j D")
     expect_shape("delta", delta, (H - k1 + 1, W - k2 + 1, D))
     dI = np.zeros(I.shape, np.result_type(delta, K))
     dK = np.zeros(K.shape, np.result_type(delta, I))
@@ -71,13 +71,13 @@ def strided_forward(o: ArrayLike, w: ArrayLike, b: float, s: int) -> Array:
     >>> strided_forward([[1, 2, 3, 4]], [[1, 10]], 0, 2).tolist()
     [[21, 43]]
     """
-    expect_stride("s", s)
+    expect_positive("s", s)
     return layer_sum(o, w, b)[::s, ::s]
 
 
 def strided_backward(
     delta: ArrayLike, o: ArrayLike, w: ArrayLike, s: int
-) -> tuple[Array, Array, float]:
+) -> tuple[Array, Array, Any]:
     """dE/do, dE/dw and dE/db of `strided_forward`.
 
     The sums that stride s leaves out have delta = 0.  Put those zeros back, between the rows and
@@ -86,10 +86,10 @@ def strided_backward(
     Source: [J] (13) and (20) on the dilated delta.
 
     >>> do, dw, db = strided_backward([[1, 2]], [[1, 2, 3, 4]], [[1, 10]], 2)
-    >>> do.tolist(), dw.tolist(), db
+    >>> do.tolist(), dw.tolist(), int(db)
     ([[1, 10, 2, 20]], [[7, 10]], 3)
     """
-    expect_stride("s", s)
+    expect_positive("s", s)
     o, w = as_image_and_filter("o", o, "w", w)
     delta = as_array("delta", delta, "i j")
     (H, W), (k1, k2) = o.shape, w.shape
@@ -97,3 +97,12 @@ def strided_backward(
     dilated = np.zeros((H - k1 + 1, W - k2 + 1), delta.dtype)
     dilated[::s, ::s] = delta
     return full_convolution(dilated, w), dE_dw(dilated, o), dE_db(delta)
+
+
+def _image_and_bank(I: ArrayLike, K: ArrayLike) -> tuple[Array, Array]:
+    """An image (H, W, C) and a bank (k1, k2, C, D) of the same depth that fits inside it."""
+    I, K = as_array("I", I, "H W C"), as_array("K", K, "k1 k2 C D")
+    k1, k2, _, D = K.shape
+    expect_shape("K", K, (k1, k2, I.shape[2], D))
+    as_image_and_filter("I", I[:, :, 0], "K", K[:, :, 0, 0])
+    return I, K

@@ -1,10 +1,18 @@
 """A layer x = w (x) o + b, o = f(x), there and back: (5) to (22) of [J]."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from refconv.textbook.arguments import Array, as_array, as_image_and_filter, expect_shape
-from refconv.textbook.convolution import convolution, cross_correlation, rot180
+from refconv.textbook.correlation import (
+    convolution,
+    cross_correlation,
+    full_convolution,
+    rot180,
+)
 
 
 def layer_sum(o: ArrayLike, w: ArrayLike, b: float) -> Array:
@@ -20,9 +28,9 @@ def layer_sum(o: ArrayLike, w: ArrayLike, b: float) -> Array:
 
 
 def layer_sum_by_convolution(o: ArrayLike, w: ArrayLike, b: float) -> Array:
-    """x = rot180(w) * o + b: the flip undoes the flip that * makes.  Else as `layer_sum`.
+    """The same x as rot180(w) * o + b: one flip undoes the other, which * makes.
 
-    Source: [J] (6).
+    Arguments and result as `layer_sum`.  Source: [J] (6).
 
     >>> layer_sum_by_convolution([[1, 2, 3]], [[1, 10]], 5).tolist()
     [[26, 37]]
@@ -73,7 +81,7 @@ def dx_dw(o: ArrayLike, w_shape: tuple[int, int], m: int, n: int) -> Array:
     o, w = as_image_and_filter("o", o, "w_shape", np.empty(w_shape))
     _expect_place("(m, n)", (m, n), w.shape)
     rows, columns = o.shape[0] - w.shape[0] + 1, o.shape[1] - w.shape[1] + 1
-    return o[m : m + rows, n : n + columns]
+    return o[m : m + rows, n : n + columns].copy()
 
 
 def dE_dw(delta: ArrayLike, o: ArrayLike) -> Array:
@@ -94,9 +102,9 @@ def dE_dw(delta: ArrayLike, o: ArrayLike) -> Array:
 
 
 def dE_dw_by_convolution(delta: ArrayLike, o: ArrayLike) -> Array:
-    """dE/dw = rot180(delta) * o, with both flips cancelling.  Else as `dE_dw`.
+    """dE/dw = rot180(delta) * o, the flip undoing the one that * makes.
 
-    Source: [J] (14).
+    Arguments and result as `dE_dw`.  Source: [J] (14).
 
     >>> dE_dw_by_convolution([[1, 2]], [[1, 2, 3], [4, 5, 6]]).tolist()
     [[5, 8], [14, 17]]
@@ -117,7 +125,7 @@ def dE_db(delta: ArrayLike) -> Any:
 
 
 def output_delta(t: ArrayLike, x: ArrayLike) -> Array:
-    """delta = dE/dx = (y - t) f'(x) in the last layer, where y = f(x) and E is (9).
+    """The last layer's delta = dE/dx = (y - t) f'(x), with y = f(x) and E of (9).
 
     t and x of the same shape -> that shape.  Source: [J] (9), (15).
 
@@ -194,3 +202,17 @@ def delta_by_rot180(delta: ArrayLike, w: ArrayLike, x: ArrayLike) -> Array:
     (k1, k2) = w.shape
     zeros_around = np.pad(delta, ((k1 - 1, k1 - 1), (k2 - 1, k2 - 1)))
     return cross_correlation(zeros_around, rot180(w)) * relu_prime(x)
+
+
+def _backward_arguments(delta: ArrayLike, w: ArrayLike, x: ArrayLike) -> tuple[Array, Array, Array]:
+    """Check x (H, W), w (k1, k2) that fits inside it, and delta of the shape they give."""
+    x, w = as_image_and_filter("x", x, "w", w)
+    delta = as_array("delta", delta, "i j")
+    expect_shape("delta", delta, (x.shape[0] - w.shape[0] + 1, x.shape[1] - w.shape[1] + 1))
+    return delta, w, x
+
+
+def _expect_place(name: str, place: tuple[int, int], shape: tuple[int, ...]) -> None:
+    """ValueError unless the place lies inside the shape."""
+    if not all(0 <= i < size for i, size in zip(place, shape, strict=True)):
+        raise ValueError(f"{name} must lie inside shape {shape}, got {place}")

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.pooling.max import max_pool, max_pool_grad
-from refconv.textbook.arguments import Array
+from refconv.textbook.arguments import Array, as_array, expect_shape
+from refconv.textbook.layer import relu, relu_prime
 
 POOL = 2
 
@@ -45,11 +46,91 @@ class Cache(NamedTuple):
 
 
 def forward(theta: Parameters, images: ArrayLike) -> tuple[Array, Cache]:
-    """x3 (B, classes), the scores before the softmax, and the cache for `backward`."""
+    """x3, the scores before the softmax, and the cache for `backward`.
+
+    images (B, C, H, W) of the dtype of theta -> (B, classes) of that dtype.  ValueError for
+    filters of even size or a w3 that does not match what arrives at the last layer; what `conv`
+    raises for the rest.
+    """
     images = np.asarray(images)
-    x1 = conv(images, theta.w1, theta.b1, padding=_same(theta.w1))
+    x1 = conv(images, theta.w1, theta.b1, padding=_same("w1", theta.w1))
     p1, winner1 = max_pool(relu(x1), POOL, return_indices=True)
-    x2 = conv(p1, theta.w2, theta.b2, padding=_same(theta.w2))
+    x2 = conv(p1, theta.w2, theta.b2, padding=_same("w2", theta.w2))
     p2, winner2 = max_pool(relu(x2), POOL, return_indices=True)
-    x3 = p2.reshape(len(p2), -1) @ theta.w3.T + theta.b3  # (B, F) (F, classes)
+    flat = p2.reshape(len(p2), -1)  # (B, D2, H / 4, W / 4) -> (B, F)
+    expect_shape("w3", theta.w3, (len(theta.b3), flat.shape[1]))
+    x3 = flat @ theta.w3.T + theta.b3  # (B, F) (F, classes)
     return x3, Cache(images, x1, winner1, p1, x2, winner2, p2)
+
+
+def cross_entropy(x3: Array, labels: ArrayLike) -> tuple[float, Array]:
+    """E = mean over the batch of -log y[label], y = softmax(x3), and delta3 = dE/dx3.
+
+    d(-log y[label]) / dx3 = y - onehot(label): the error itself, as from (9) with y = x.
+    x3 (B, classes) floats, labels (B,) integers -> a number, (B, classes) of x3's dtype.
+
+    >>> E, delta3 = cross_entropy(np.array([[0.0, 0.0], [0.0, 0.0]]), [0, 1])
+    >>> round(E, 6), delta3.tolist()
+    (0.693147, [[-0.25, 0.25], [0.25, -0.25]])
+    """
+    x3, labels = as_array("x3", x3, "B classes"), as_array("labels", labels, "B")
+    B, classes = x3.shape
+    expect_shape("labels", labels, (B,))
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}"
+        )
+    shifted = x3 - x3.max(1, keepdims=True)  # softmax does not change, exp cannot overflow
+    log_y = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    onehot = np.arange(classes) == labels[:, None]
+    return float(-log_y[onehot].mean()), (np.exp(log_y) - onehot) / B
+
+
+def backward(theta: Parameters, cache: Cache, delta3: Array) -> Parameters:
+    """dE/dtheta, from the last layer to the first: delta_l = dE/dx_l.
+
+    Each line undoes one arrow of the diagram.  A bias gets the sum of delta over all places; a
+    filter meets the input of its layer; what a filter sends back goes through the pool to the
+    winners and takes the slope f'(x) on the way.
+    delta3 (B, classes), as from `cross_entropy` -> gradients, each of the shape of its parameter.
+    Source: [J] (13), (20) and its Pooling Layer.
+    """
+    dp2 = (delta3 @ theta.w3).reshape(cache.p2.shape)  # (B, classes) (classes, F)
+    delta2 = max_pool_grad(cache.x2.shape, cache.winner2, dp2, POOL) * relu_prime(cache.x2)
+    dp1 = conv_grad_input(cache.p1.shape, theta.w2, delta2, padding=_same("w2", theta.w2))
+    delta1 = max_pool_grad(cache.x1.shape, cache.winner1, dp1, POOL) * relu_prime(cache.x1)
+    return Parameters(
+        w1=conv_grad_weight(cache.images, theta.w1.shape, delta1, padding=_same("w1", theta.w1)),
+        b1=conv_grad_bias(delta1),
+        w2=conv_grad_weight(cache.p1, theta.w2.shape, delta2, padding=_same("w2", theta.w2)),
+        b2=conv_grad_bias(delta2),
+        w3=delta3.T @ cache.p2.reshape(len(delta3), -1),  # (classes, B) (B, F)
+        b3=delta3.sum(0),
+    )
+
+
+def sgd_step(theta: Parameters, gradient: Parameters, rate: float) -> Parameters:
+    """The descent theta - rate * gradient: what turns a gradient into new weights.
+
+    >>> one = Parameters(*np.ones((6, 1)))
+    >>> sgd_step(one, one, 0.25).w1.tolist()
+    [0.75]
+    """
+    return Parameters(*(p - rate * g for p, g in zip(theta, gradient, strict=True)))
+
+
+def train_step(
+    theta: Parameters, images: ArrayLike, labels: ArrayLike, rate: float
+) -> tuple[Parameters, float]:
+    """Forward, backward, step: the new parameters and the error before the step."""
+    x3, cache = forward(theta, images)
+    E, delta3 = cross_entropy(x3, labels)
+    return sgd_step(theta, backward(theta, cache, delta3), rate), E
+
+
+def _same(name: str, w: Array) -> int:
+    """The padding (k - 1) / 2 that keeps the size."""
+    k: int = w.shape[-1]
+    if w.shape[-2:] != (k, k) or k % 2 == 0:
+        raise ValueError(f"{name} must hold square filters of odd size, got shape {w.shape}")
+    return k // 2

@@ -3,8 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from refconv.textbook.arguments import Array, as_array, expect_shape, expect_stride
-from refconv.textbook.convolution import full_convolution
+from refconv.textbook.arguments import (
+    Array,
+    as_array,
+    as_image_and_filter,
+    expect_positive,
+    expect_shape,
+)
+from refconv.textbook.correlation import full_convolution
 from refconv.textbook.layer import relu_prime
 
 
@@ -30,7 +36,7 @@ def pool_max_backward(dy: ArrayLike, winner: ArrayLike, N: int) -> Array:
     >>> pool_max_backward([[7, 8]], [[2, 0]], 2).tolist()
     [[0, 0, 8, 0], [7, 0, 0, 0]]
     """
-    expect_stride("N", N)
+    expect_positive("N", N)
     dy, winner = as_array("dy", dy, "h w"), as_array("winner", winner, "h w")
     expect_shape("winner", winner, dy.shape)
     if winner.min() < 0 or winner.max() >= N * N:
@@ -59,7 +65,7 @@ def pool_average_backward(dy: ArrayLike, N: int) -> Array:
     >>> pool_average_backward([[4, 8]], 2).tolist()
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
-    expect_stride("N", N)
+    expect_positive("N", N)
     share = as_array("dy", dy, "h w") / (N * N)
     return _unblocks(np.repeat(share[:, :, None], N * N, axis=-1), N)
 
@@ -93,26 +99,29 @@ def pool_l2_backward(dy: ArrayLike, x: ArrayLike, N: int) -> Array:
 def delta_through_pool_max(
     delta: ArrayLike, w: ArrayLike, winner: ArrayLike, N: int, x: ArrayLike
 ) -> Array:
-    """delta of the layer before: x -> o = f(x) -> p = max of the blocks of o -> w (x) p + b.
+    """Back to x, where x -> o = f(x) -> p = max of the blocks of o -> w (x) p + b.
 
     Three steps, each the gradient of one of those: dE/dp = delta * w over all places, with no f',
     as nothing but the pool stands between; dE/do by routing to the winners; delta = dE/do f'(x).
     (The factor is the slope f'(x), never the activation itself.)
-    delta (h - k1 + 1, w - k2 + 1), w (k1, k2), winner (h, w), x (N h, N w) -> as x.
+    x (H, W), winner (H / N, W / N), w (k1, k2), delta (H / N - k1 + 1, W / N - k2 + 1) -> (H, W).
     Source: [J] (20) and its Pooling Layer.
 
     >>> delta_through_pool_max([[1]], [[1, 10]], [[1, 0]], 2, [[0, 3, 2, 0], [0, 0, 0, 0]]).tolist()
     [[0, 1, 10, 0], [0, 0, 0, 0]]
     """
-    dE_do = pool_max_backward(full_convolution(delta, w), winner, N)
-    x = as_array("x", x, "H W")
-    expect_shape("x", x, dE_do.shape)
-    return dE_do * relu_prime(x)
+    winner, w = as_image_and_filter("winner", winner, "w", w)
+    delta, x = as_array("delta", delta, "i j"), as_array("x", x, "H W")
+    (rows, columns), (k1, k2) = winner.shape, w.shape
+    expect_shape("delta", delta, (rows - k1 + 1, columns - k2 + 1))
+    expect_shape("x", x, (rows * N, columns * N))
+    dE_dp = full_convolution(delta, w)
+    return pool_max_backward(dE_dp, winner, N) * relu_prime(x)
 
 
 def _blocks(x: ArrayLike, N: int) -> Array:
     """(H, W) -> (H / N, W / N, N * N): the N x N blocks, each laid out along its rows."""
-    expect_stride("N", N)
+    expect_positive("N", N)
     x = as_array("x", x, "H W")
     H, W = x.shape
     if H % N or W % N:

@@ -8,12 +8,12 @@ from refconv.textbook.arguments import Array, as_array, as_image_and_filter, exp
 
 
 def rot180(w: ArrayLike) -> Array:
-    """rot180(w)[m, n] = w[k1 - 1 - m, k2 - 1 - n]: both axes flipped.  Source: [J] (6).
+    """Flip both axes: the result at [m, n] is w[k1 - 1 - m, k2 - 1 - n].  Source: [J] (6).
 
     >>> rot180([[1, 2, 3], [4, 5, 6]]).tolist()
     [[6, 5, 4], [3, 2, 1]]
     """
-    return as_array("w", w, "k1 k2")[::-1, ::-1]
+    return as_array("w", w, "k1 k2")[::-1, ::-1].copy()
 
 
 def cross_correlation(I: ArrayLike, K: ArrayLike) -> Array:
