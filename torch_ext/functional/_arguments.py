@@ -1,0 +1,49 @@
+"""Checks that concern tensors; those of sizes and shapes are refconv's own (`refconv.checks`).
+
+Names are torch's (`input`, not `x`), and so are the types of the errors: TypeError for a wrong
+Python type, NotImplementedError for a dtype without the operator, RuntimeError for all else.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+ORDERED = (*FLOATS, *INTEGERS)  # a maximum needs an order
+NUMBERS = (*ORDERED, torch.complex64, torch.complex128)  # sums and products do not
+
+
+def tensor(name: str, value: Any, dtypes: tuple[torch.dtype, ...]) -> None:
+    """Raise unless the value is a tensor of one of these dtypes."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+    if value.dtype not in dtypes:
+        raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
+
+
+def operand(name: str, value: Any, input: Tensor) -> None:
+    """Raise unless the value is a tensor of the input's dtype and device: nothing is promoted."""
+    tensor(name, value, NUMBERS)
+    if value.dtype != input.dtype:
+        raise RuntimeError(
+            f"{name} has dtype {value.dtype} and input has dtype {input.dtype}: "
+            "they must be the same"
+        )
+    if value.device != input.device:
+        raise RuntimeError(
+            f"{name} is on {value.device} and input is on {input.device}: they must be together"
+        )
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a bool; as in torch, nothing else passes for one."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, got {value!r} ({type(value).__name__})")
+    return value
+
+
+def pool_stride(stride: Any) -> Any:
+    """Return the stride of a pooling, None (the kernel's size) for torch's empty list too."""
+    return None if isinstance(stride, tuple | list) and not stride else stride

@@ -1,0 +1,160 @@
+# mypy: allow-untyped-calls
+"""max_pool1d, max_pool2d, max_pool3d, each with and without indices.
+
+What `max_pool` returns depends on `return_indices`, a value; its type is therefore Any.
+"""
+
+from typing import Any
+
+from torch import Tensor
+
+from refconv import checks
+from refconv.checks import Ints
+from torch_ext.functional import _arguments
+from torch_ext.functions import MaxPool, MaxPoolOptions
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Max pooling of (N, C, *i), here over one spatial axis.
+
+        y[n, c, o] = max over k of input[n, c, o s + k d - p]
+
+    over the taps inside the input. Of equals the first wins; a NaN wins over numbers, and the last
+    NaN over the others. The gradient goes to the winner.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch; no complex numbers.
+        kernel_size: k, at least 1: an integer, or one for each spatial axis, as all that follow.
+        stride: s, at least 1; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`; never selected.
+        dilation: d, at least 1.
+        ceil_mode: round the output size up instead of down; a last window that would start beyond
+            the input and its left padding is dropped.
+        return_indices: also return where in the flattened spatial axes each maximum was, int64.
+
+    Returns:
+        (N, C, *o), or two of them; o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
+
+    Raises:
+        TypeError: an argument is no tensor, integer or bool, as its place demands.
+        NotImplementedError: bool, complex, or a dtype NumPy does not have.
+        RuntimeError: shapes do not fit, or a size is out of range.
+
+    Differs from torch: integers are taken in one dimension too; a window that would hold nothing of
+    the input is refused, where torch returns -inf and an index outside.
+
+    Source: `torch.nn.functional.max_pool1d`; Jefkine (2016) for the routing to the winning unit.
+
+    >>> import torch
+    >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
+    (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
+    """
+    y, indices = _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return (y, indices) if return_indices else y
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Max pooling over two spatial axes; all as in `max_pool1d`.
+
+    >>> import torch
+    >>> max_pool2d(torch.arange(16.0).view(1, 4, 4), 2)
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
+    """
+    y, indices = _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return (y, indices) if return_indices else y
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Max pooling over three spatial axes; all as in `max_pool1d`.
+
+    >>> import torch
+    >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
+    y, indices = _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return (y, indices) if return_indices else y
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _max_pool(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+) -> tuple[Tensor, Tensor]:
+    """Check everything under torch's names, complete the options, and pool a batch."""
+    _arguments.tensor("input", input, _arguments.ORDERED)
+    _arguments.flag("ceil_mode", ceil_mode)
+    k = checks.per_axis("kernel_size", kernel_size, rank, 1)
+    f, unbatched = checks.pool(
+        input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
+    )
+    x = input.unsqueeze(0) if unbatched else input
+    y, indices = MaxPool.apply(x, MaxPoolOptions(k, f.s, f.p, f.d, ceil_mode))
+    return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
