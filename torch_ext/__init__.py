@@ -1,0 +1,20 @@
+"""refconv as PyTorch operators: functions, layers, and two ways into a model that exists already.
+
+torch_ext.functional    conv1d-3d, max_pool1d-3d, avg_pool1d-3d of torch.nn.functional
+torch_ext.nn            the layers of the same names
+swap(model)             gives a model's layers the reference's forward; restore(model) undoes it
+with override(): ...    every call of these functions goes to the reference
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from torch_ext import functional, nn
+from torch_ext.override import override
+from torch_ext.swap import restore, swap
+
+try:
+    __version__ = version("refconv")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__", "functional", "nn", "override", "restore", "swap"]

@@ -1,0 +1,218 @@
+"""Exchange the conv and pool layers of a model for the reference's, in place, and back.
+
+A swap reassigns the class of a layer and nothing else, so parameters, buffers, hooks, the training
+flag and the identity of the module stay: optimizers, shared modules and the root itself included.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.jit import ScriptModule
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
+
+from torch_ext import nn as reference
+
+__all__ = ["Report", "Row", "restore", "swap"]
+
+Selector = str | type
+
+REFERENCE: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv1d: reference.Conv1d,
+    nn.Conv2d: reference.Conv2d,
+    nn.Conv3d: reference.Conv3d,
+    nn.MaxPool1d: reference.MaxPool1d,
+    nn.MaxPool2d: reference.MaxPool2d,
+    nn.MaxPool3d: reference.MaxPool3d,
+    nn.AvgPool1d: reference.AvgPool1d,
+    nn.AvgPool2d: reference.AvgPool2d,
+    nn.AvgPool3d: reference.AvgPool3d,
+}
+NAMES = {kind.__name__ for kind in REFERENCE}
+FAMILY = ("torch.nn.modules.conv", "torch.nn.modules.pooling", "torch.nn.modules.fold")
+ORIGIN = "_torch_ext_origin"  # on a swapped layer: the class it had, which restore gives back
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happened to one layer: exchanged for `to`, or left alone for `reason`."""
+
+    name: str
+    kind: str
+    to: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `swap` or `restore` did, one row for each convolution or pooling layer of the model."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def changed(self) -> tuple[Row, ...]:
+        """The layers that were exchanged."""
+        return tuple(row for row in self.rows if row.to is not None)
+
+    @property
+    def left(self) -> tuple[Row, ...]:
+        """The layers that were left alone."""
+        return tuple(row for row in self.rows if row.to is None)
+
+    def __str__(self) -> str:
+        """Return the rows as a table, and the counts."""
+        lines = [("layer", "from", "to")]
+        lines += [
+            (row.name or "(model)", row.kind, row.to or f"- {row.reason}") for row in self.rows
+        ]
+        wide, wider = (max(len(line[column]) for line in lines) for column in (0, 1))
+        table = [f"{name:{wide}}  {kind:{wider}}  {to}" for name, kind, to in lines]
+        return "\n".join([*table, f"{len(self.changed)} changed, {len(self.left)} left alone"])
+
+
+def swap(
+    model: nn.Module,
+    only: Selector | Iterable[Selector] | None = None,
+    skip: Selector | Iterable[Selector] | None = None,
+) -> Report:
+    """Give the layers of a model the reference's forward and gradients; `restore` undoes it.
+
+    Exchanged are modules that are exactly a `torch.nn` layer that `torch_ext.nn` has. Left alone,
+    with a reason in the report: subclasses, which may compute something else (`override` reaches
+    what they call), parametrized, lazy, quantized and scripted modules, and layers whose `forward`
+    was set on the instance.
+
+    Args:
+        model: changed in place; may itself be such a layer.
+        only: exchange these and no others.
+        skip: leave these alone; wins over `only`.
+
+    `only` and `skip` are one or several of: a name as in `model.named_modules()`, where `*`, `?`
+    and `[...]` match as in a shell (`*` also across dots); a class. Either means the modules it
+    fits and everything inside them: "layer1", "layer*.conv2", torch.nn.MaxPool2d, BasicBlock.
+
+    Returns:
+        A `Report`, to print. A module used in several places is one row, under its first name.
+
+    Raises:
+        TypeError: `model` is no module; `only` or `skip` holds something else than names and types.
+        ValueError: a name or class that fits no module of the model. Nothing was changed then.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.LPPool2d(2, 2))
+    >>> print(swap(model, skip="2"))
+    layer  from       to
+    0      Conv2d     torch_ext.nn.Conv2d
+    2      MaxPool2d  - skipped
+    3      LPPool2d   - no such reference layer
+    1 changed, 2 left alone
+    """
+    layers = _layers(model)
+    chosen = None if only is None else _select("only", only, model)
+    skipped = set() if skip is None else _select("skip", skip, model)
+
+    rows = []
+    for name, module in layers:
+        kind = type(module)
+        reason = _obstacle(module)
+        if reason is None and chosen is not None and module not in chosen:
+            reason = "not in only"
+        if reason is None and module in skipped:
+            reason = "skipped"
+        if reason is None:
+            vars(module)[ORIGIN] = kind
+            module.__class__ = REFERENCE[kind]
+            rows.append(Row(name, kind.__name__, to=f"torch_ext.nn.{kind.__name__}"))
+        else:
+            rows.append(Row(name, kind.__name__, reason=reason))
+    return Report(tuple(rows))
+
+
+def restore(model: nn.Module) -> Report:
+    """Give every layer that `swap` exchanged its class back, in a copy of the model too.
+
+    A `torch_ext.nn` layer that was built as one stays.
+
+    Returns:
+        A `Report` of the layers given back.
+
+    Raises:
+        TypeError: `model` is no module.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), reference.MaxPool2d(2))
+    >>> _ = swap(model)
+    >>> print(restore(model))
+    layer  from       to
+    0      Conv2d     torch.nn.Conv2d
+    1      MaxPool2d  - built as a reference layer
+    1 changed, 1 left alone
+    """
+    rows = []
+    for name, module in _layers(model):
+        kind = type(module)
+        if ORIGIN not in vars(module):
+            if kind in REFERENCE.values():
+                rows.append(Row(name, kind.__name__, reason="built as a reference layer"))
+        elif kind is not REFERENCE[vars(module)[ORIGIN]]:
+            rows.append(Row(name, kind.__name__, reason="its class was changed after the swap"))
+        else:
+            module.__class__ = vars(module).pop(ORIGIN)
+            rows.append(Row(name, kind.__name__, to=f"torch.nn.{kind.__name__}"))
+    return Report(tuple(rows))
+
+
+def _layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the convolution and pooling layers of a model, of whatever make, each once."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    return [(name, module) for name, module in model.named_modules() if _is_layer(module)]
+
+
+def _is_layer(module: nn.Module) -> bool:
+    if isinstance(module, ScriptModule):
+        return module.original_name in NAMES
+    kind = type(module)
+    quantized = kind.__module__.startswith("torch.ao.") and kind.__name__ in NAMES
+    return quantized or any(base.__module__ in FAMILY for base in kind.__mro__)
+
+
+def _obstacle(module: nn.Module) -> str | None:
+    """Return why a layer cannot be exchanged, or None if it can."""
+    kind = type(module)
+    if kind in REFERENCE:
+        replaced = vars(module).keys() & {"forward", "_conv_forward"}
+        return "forward set on the instance" if replaced else None
+    if kind in REFERENCE.values():
+        return "already a reference layer"
+    if isinstance(module, ScriptModule):
+        return "scripted"
+    if isinstance(module, LazyModuleMixin):
+        return "lazy: run the model once first"
+    if is_parametrized(module):
+        return "parametrized; override() reaches it"
+    if kind.__module__.startswith("torch.ao."):
+        return "quantized"
+    if isinstance(module, tuple(REFERENCE)):
+        return "a subclass; override() reaches it"
+    return "no such reference layer"
+
+
+def _select(
+    argument: str, given: Selector | Iterable[Selector], model: nn.Module
+) -> set[nn.Module]:
+    """Return the modules that any of the names or classes fits, with everything inside them."""
+    selectors = (given,) if isinstance(given, str | type) else tuple(given)
+    modules = list(model.named_modules(remove_duplicate=False))
+    selected: set[nn.Module] = set()
+    for selector in selectors:
+        if isinstance(selector, str):
+            fits = [module for name, module in modules if fnmatchcase(name, selector)]
+        elif isinstance(selector, type):
+            fits = [module for _, module in modules if isinstance(module, selector)]
+        else:
+            raise TypeError(f"{argument} must hold names and classes, got {selector!r}")
+        if not fits:
+            raise ValueError(f"{argument}={selector!r} fits no module of the model")
+        selected.update(*(module.modules() for module in fits))
+    return selected
