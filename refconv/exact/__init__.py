@@ -1,0 +1,73 @@
+"""The oracle: exact results of the operators, and how far a rounded result may lie from them.
+
+A float is an integer times a power of two. Each input becomes an array of Python integers with one
+common exponent, the products that `refconv.direct` enumerates are summed in integers, and nothing
+is rounded until the end. What comes back is an `Exact`: the result y*, S = sum |a||b| (the same
+operator on absolute values) and n, the number of terms of every sum. From these follow the
+correctly rounded result, the error bound of any order of summation, and
+
+    omega = |y - y*| / (u S),
+
+the error on a scale that cancellation does not change. Any order of summation, with or without
+fused multiply-add, that works in precision u and rounds the sum to u_out obeys
+
+    |y - y*| <= n u S + u_out (|y*| + n u S) + underflow,
+
+the second term only where the result is kept in a narrower format than the sum. Underflow costs at
+most one smallest subnormal for every term and one for the result.
+
+Sources: Higham, Accuracy and Stability of Numerical Algorithms (2002), chapters 2 to 4; Jeannerod
+and Rump, Improved error bounds for inner products in floating-point arithmetic (2013), who drop the
+denominator of gamma_n = n u / (1 - n u).
+
+Same names and signatures as `refconv` and `refconv.direct`; finite real numbers only.
+
+>>> import numpy as np
+>>> y = conv(np.array([[[0.1, 0.2, 0.3]]]), np.array([[[1.0, -1.0]]]))
+>>> y.value[0, 0, 0]
+Fraction(-3602879701896397, 36028797018963968)
+>>> y.rounded(np.float64)
+array([[[-0.1, -0.1]]])
+"""
+
+from refconv.exact.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.exact.formats import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    Format,
+    format_of,
+    rounded,
+    ulp_distance,
+)
+from refconv.exact.pooling import (
+    avg_pool,
+    avg_pool_grad,
+    max_pool,
+    max_pool_grad,
+    max_pool_select,
+)
+from refconv.exact.sums import Exact, exactly
+
+__all__ = [
+    "BFLOAT16",
+    "FLOAT16",
+    "FLOAT32",
+    "FLOAT64",
+    "Exact",
+    "Format",
+    "avg_pool",
+    "avg_pool_grad",
+    "conv",
+    "conv_grad_bias",
+    "conv_grad_input",
+    "conv_grad_weight",
+    "exactly",
+    "format_of",
+    "max_pool",
+    "max_pool_grad",
+    "max_pool_select",
+    "rounded",
+    "ulp_distance",
+]
