@@ -288,13 +288,15 @@ def pool(
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
 
 
-def divisor_override(value: int | None) -> int | None:
-    """Return the divisor that replaces the window's own size, if any; it may be negative."""
+def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
+    """Return the divisor that replaces the window's own size; negative if dtype has a sign."""
     if value is None:
         return None
     divisor = integer("divisor_override", value)
     if divisor == 0:
         raise RuntimeError("divisor_override must not be zero")
+    if divisor < 0 and dtype.kind == "u":
+        raise RuntimeError(f"divisor_override must be positive for dtype {dtype}, got {divisor}")
     return divisor
 
 

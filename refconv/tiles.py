@@ -7,12 +7,11 @@ beside them; `refconv` uses as many threads as NumPy's BLAS had, and so obeys th
 (`threadpoolctl.threadpool_limits`, `OPENBLAS_NUM_THREADS`, ...).
 """
 
-import contextvars
 import itertools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -79,40 +78,48 @@ def scratch(shape: Shape, dtype: np.dtype[Any], slot: str) -> Array:
 
 
 class _Threads:
-    """BLAS held at one thread while at least one call is running tiles, and the pool beside it."""
+    """The pool, and BLAS held at one thread while it works. One call at a time has them."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.blas = ThreadpoolController().select(user_api="blas")
-        self.running = 0
-        self.width = 1
         self.pool: ThreadPoolExecutor | None = None
-        self.limit: Any = None
+        self.size = 0
 
     @contextmanager
-    def hold(self) -> Iterator[int]:
-        """Hold BLAS at one thread; yield how many threads it had."""
-        with self.lock:
-            if self.running == 0:
-                counts = [library.num_threads for library in self.blas.lib_controllers]
-                self.width = max(counts) if counts else os.cpu_count() or 1
-                self.limit = self.blas.limit(limits=1)
-            self.running += 1
-            width = self.width
+    def held(self) -> Iterator[int]:
+        """Hold BLAS at one thread; yield how many it had. Where it had one, nothing is held."""
+        self.lock.acquire()
+        counts = [library.num_threads for library in self.blas.lib_controllers]
+        width = max(counts) if counts else os.cpu_count() or 1
+        if width == 1:
+            self.lock.release()
+            yield 1
+            return
         try:
+            limiter = self.limit()
             yield width
         finally:
-            with self.lock:
-                self.running -= 1
-                if self.running == 0:
-                    self.limit.restore_original_limits()
+            self.take_control()
+            limiter.restore_original_limits()
+            self.lock.release()
 
-    def workers(self, width: int) -> ThreadPoolExecutor:
-        """Return a pool of at least width - 1 threads; the calling thread is one more."""
-        with self.lock:
-            if self.pool is None or self.pool._max_workers < width - 1:
-                self.pool = ThreadPoolExecutor(width - 1, "refconv")
-            return self.pool
+    def limit(self) -> Any:
+        """Limit BLAS to one thread: in the process or, where BLAS counts by thread, in this one."""
+        self.take_control()
+        return self.blas.limit(limits=1)
+
+    def take_control(self) -> None:
+        """Let this thread set the limits of a BLAS that knows one controlling thread (3.7 on)."""
+        for library in self.blas.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
+    def workers(self, count: int) -> ThreadPoolExecutor:
+        """Return a pool of at least this many threads."""
+        if self.pool is None or self.size < count:
+            self.pool, self.size = ThreadPoolExecutor(count, "refconv", self.limit), count
+        return self.pool
 
 
 _threads = _Threads()
@@ -120,7 +127,7 @@ _threads = _Threads()
 
 def _forget_threads() -> None:
     global _threads
-    _threads = _Threads()  # a forked child has the parent's pool and locks, but not its threads
+    _threads = _Threads()  # a forked child has the parent's pool and lock, but not its threads
 
 
 if hasattr(os, "register_at_fork"):
@@ -148,24 +155,13 @@ def run(task: Callable[[Item], None], items: Sequence[Item]) -> None:
                 stop.set()
                 raise
 
-    with _threads.hold() as width:
+    with _threads.held() as width:
         helpers = min(width, len(items)) - 1
-        if helpers == 0:
-            work()
-            return
-        pool = _threads.workers(width)
-        futures = [pool.submit(contextvars.copy_context().run, work) for _ in range(helpers)]
+        futures = [_threads.workers(width - 1).submit(work) for _ in range(helpers)]
         try:
             work()
         finally:
-            for future in futures:
-                future.cancel()
-            wait_for(futures)
-
-
-def wait_for(futures: Iterable[Any]) -> None:
-    """Wait for all futures that run; raise the first error among them."""
-    errors = [f.exception() for f in futures if not f.cancelled()]
-    for error in errors:
-        if error is not None:
-            raise error
+            errors = [future.exception() for future in futures if not future.cancel()]
+        for error in errors:
+            if error is not None:
+                raise error

@@ -143,7 +143,7 @@ def avg_pool(
     """y[o] = (sum of x over window o) / divisor; see `refconv.avg_pool`."""
     x = checks.array("x", x, NUMBERS)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = checks.divisor_override(divisor_override)
+    override = checks.divisor_override(divisor_override, x.dtype)
 
     acc = checks.summing(x.dtype)
     xs = x.reshape(f.x_shape).astype(acc)
@@ -153,7 +153,7 @@ def avg_pool(
             for i in window(f, o):
                 y[(n, c, *o)] += xs[(n, c, *i)]
             count = divisor(f, o, count_include_pad, override)
-            y[(n, c, *o)] = divide(y[(n, c, *o)], count)
+            y[(n, c, *o)] = 0 + divide(y[(n, c, *o)], count)  # a zero is +0, as in torch
     return y.reshape(f.y_shape[unbatched:]).astype(x.dtype)
 
 
@@ -173,7 +173,7 @@ def avg_pool_grad(
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
-    override = checks.divisor_override(divisor_override)
+    override = checks.divisor_override(divisor_override, grad_output.dtype)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
     acc = checks.summing(grad_output.dtype)

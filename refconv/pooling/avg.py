@@ -61,7 +61,7 @@ def avg_pool(
     """
     x = checks.array("x", x, checks.NUMBERS)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override))
+    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override, x.dtype))
 
     acc = checks.summing(x.dtype)
     planes = x.reshape(-1, *f.i)  # (N C, *i)
@@ -120,7 +120,9 @@ def avg_pool_grad(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override))
+    divisor = divisors(
+        f, count_include_pad, checks.divisor_override(divisor_override, grad_output.dtype)
+    )
 
     acc = checks.summing(grad_output.dtype)
     gys = grad_output.reshape(-1, *f.o)  # (N C, *o)
@@ -168,3 +170,4 @@ def divide(total: Array, divisor: Array, out: Array) -> None:
     real = total.real.dtype
     parts = out.view(real).reshape(*out.shape, -1)  # (..., 1), or (..., 2) for complex
     np.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
+    parts += 0  # a zero is +0, as in torch, whatever the signs of sum and divisor

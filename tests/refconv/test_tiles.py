@@ -1,0 +1,145 @@
+"""Tiles, scratch memory and threads."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+import refconv
+from refconv import tiles
+
+
+def blas_threads() -> list[int]:
+    """Return the thread count of every BLAS library."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [library.num_threads for library in libraries]
+
+
+def wait(barrier: threading.Barrier) -> None:
+    """Return when as many threads as the barrier asks for are here."""
+    barrier.wait()
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 12])
+@pytest.mark.parametrize("most", [0, 1, 3, 5, 100])
+def test_blocks_cover_once_and_in_order(size: int, most: int) -> None:
+    parts = tiles.blocks(size, most)
+    assert [v for part in parts for v in range(size)[part]] == list(range(size))
+    assert all(part.stop - part.start <= max(1, most) for part in parts)
+
+
+@pytest.mark.parametrize("extent", [(5,), (4, 6), (3, 1, 7), (0, 4), (2, 3, 4, 5)])
+@pytest.mark.parametrize("most", [0, 1, 6, 13, 1000])
+def test_boxes_cover_once_and_are_runs(extent: tuple[int, ...], most: int) -> None:
+    numbers = np.arange(int(np.prod(extent))).reshape(extent)
+    seen = [numbers[box].ravel() for box in tiles.boxes(extent, most)]
+    assert all(np.all(np.diff(run) == 1) for run in seen)
+    assert sorted(np.concatenate([[], *seen])) == list(range(numbers.size))
+    assert all(len(run) <= max(1, most) for run in seen)
+
+
+def test_scratch_is_reused_in_a_thread_and_not_between_threads() -> None:
+    mine = tiles.scratch((4, 4), np.dtype(np.float64), "test")
+    again = tiles.scratch((2,), np.dtype(np.float32), "test")
+    other = tiles.scratch((4, 4), np.dtype(np.float64), "another test")
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(tiles.scratch, (4, 4), np.dtype(np.float64), "test").result()
+    assert np.shares_memory(mine, again)
+    assert not np.shares_memory(mine, other)
+    assert not np.shares_memory(mine, theirs)
+
+
+def test_work_is_shared_by_as_many_threads_as_blas_has() -> None:
+    for count in (1, 2, 3):
+        barrier = threading.Barrier(count, timeout=20)
+        with threadpool_limits(count, user_api="blas"):
+            tiles.run(lambda _, barrier=barrier: wait(barrier), range(count))
+
+
+def test_blas_runs_at_one_thread_within_and_as_before_behind() -> None:
+    inside: list[int] = []
+    with threadpool_limits(2, user_api="blas"):
+        tiles.run(lambda _: inside.extend(blas_threads()), [0, 1])
+        behind = blas_threads()
+    assert set(inside) == {1}
+    assert set(behind) == {2}
+
+
+def test_calls_from_several_threads_take_turns() -> None:
+    inside: list[int] = []
+    start = threading.Barrier(3, timeout=20)
+
+    def caller() -> None:
+        start.wait()
+        for _ in range(20):
+            tiles.run(lambda _: inside.extend(blas_threads()), range(4))
+
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(3) as callers:
+        for done in [callers.submit(caller) for _ in range(3)]:
+            done.result()
+        assert set(blas_threads()) == {2}
+    assert set(inside) == {1}
+
+
+def test_callers_with_one_blas_thread_run_side_by_side() -> None:
+    meet = threading.Barrier(2, timeout=20)
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as callers:
+        for done in [callers.submit(tiles.run, lambda _: wait(meet), [0]) for _ in range(2)]:
+            done.result()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_in_a_tile_is_raised_and_leaves_blas_as_it_was(count: int) -> None:
+    def task(item: int) -> None:
+        if item == 3:
+            raise ValueError("tile 3")
+
+    with threadpool_limits(count, user_api="blas"):
+        with pytest.raises(ValueError, match="tile 3"):
+            tiles.run(task, range(100))
+        assert set(blas_threads()) == {count}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_can_convolve() -> None:
+    x, w = np.ones((8, 4, 20, 20)), np.ones((4, 4, 3, 3))
+    with threadpool_limits(2, user_api="blas"):
+        expected = refconv.conv(x, w)  # starts the threads that a child does not inherit
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(refconv.conv(x, w), expected) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_scratch_stays_small_whatever_the_size() -> None:
+    def scratch_after(*calls: Any) -> int:
+        def work() -> int:
+            for call in calls:
+                call()
+            return sum(buffer.nbytes for buffer in tiles._local.buffers.values())
+
+        with ThreadPoolExecutor(1) as pool, threadpool_limits(1, user_api="blas"):
+            return pool.submit(work).result()
+
+    for shape, kernel in (
+        ((1, 3, 600, 600), (8, 3, 7, 7)),
+        ((1, 600, 20, 20), (4, 600, 3, 3)),
+        ((20, 16, 30, 30), (16, 16, 3, 3)),
+        ((1, 2, 100_000), (3, 2, 9)),
+    ):
+        x, w = np.ones(shape, np.float32), np.ones(kernel, np.float32)
+        for stride in (1, 2):
+            gy = refconv.conv(x, w, stride=stride)
+            used = scratch_after(
+                lambda x=x, w=w, s=stride: refconv.conv(x, w, stride=s),
+                lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_input(x.shape, w, gy, s),
+                lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_weight(x, w.shape, gy, s),
+                lambda x=x: refconv.max_pool(x, 3, 2, 1),
+                lambda x=x: refconv.avg_pool(x, 3, 2, 1),
+            )
+            assert used <= 4 << 20, (shape, kernel, stride, used)

@@ -1,0 +1,123 @@
+"""Random operator calls, asymmetric in everything: every axis has its own size and options."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+FLOATS = (np.float16, np.float32, np.float64)
+INTEGERS = (np.int8, np.uint8, np.int32, np.int64)
+COMPLEX = (np.complex64, np.complex128)
+
+
+def integers_in(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, most: int) -> Array:
+    """Draw integers from -most to most (0 to most if unsigned), complex ones in both parts."""
+    kind = np.dtype(dtype).kind
+    low = 0 if kind == "u" else -most
+    values = rng.integers(low, most + 1, shape)
+    if kind == "c":
+        return (values + 1j * rng.integers(low, most + 1, shape)).astype(dtype)
+    return values.astype(dtype)
+
+
+@dataclass(frozen=True)
+class ConvCase:
+    """The arguments of one convolution, batched, with integer-valued data."""
+
+    x: Array
+    weight: Array
+    bias: Array
+    options: dict[str, Any]
+    rng: np.random.Generator
+
+    def like(self, shape: tuple[int, ...]) -> Array:
+        """Draw more data of the same kind."""
+        return integers_in(self.rng, shape, self.x.dtype, 3)
+
+
+@st.composite
+def conv_cases(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS
+) -> ConvCase:
+    """Draw a convolution that is small enough for nested loops."""
+    rank = draw(st.sampled_from(ranks))
+    axis = st.tuples(
+        st.integers(1, 3 if rank < 3 else 2),  # k
+        st.integers(1, 3),  # s
+        st.integers(1, 2 if rank > 2 else 3),  # d
+        st.integers(0, 2),  # p
+        st.integers(0, 4 if rank < 3 else 1),  # more input than one window needs
+    )
+    axes = draw(st.lists(axis, min_size=rank, max_size=rank))
+    k, s, d, p, _ = zip(*axes, strict=True)
+    same = draw(st.booleans()) and draw(st.booleans())
+    s = (1,) * rank if same else s
+    i = tuple(
+        max(1, d_ * (k_ - 1) + 1 - 2 * p_ * (not same)) + more for k_, _, d_, p_, more in axes
+    )
+    n, groups = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    c, m = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    dtype = draw(st.sampled_from(dtypes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return ConvCase(
+        x=integers_in(rng, (n, groups * c, *i), dtype, 3),
+        weight=integers_in(rng, (groups * m, c, *k), dtype, 3),
+        bias=integers_in(rng, (groups * m,), dtype, 3),
+        options={
+            "stride": s,
+            "padding": "same" if same else p,
+            "dilation": d,
+            "groups": groups,
+        },
+        rng=rng,
+    )
+
+
+@dataclass(frozen=True)
+class PoolCase:
+    """The arguments of one pooling, batched, with integer-valued data."""
+
+    x: Array
+    window: tuple[Any, ...]  # kernel_size, stride, padding
+    dilation: tuple[int, ...]
+    ceil_mode: bool
+    rng: np.random.Generator
+
+    def like(self, shape: tuple[int, ...], times: int = 1) -> Array:
+        """Draw more data of the same kind, multiples of `times`."""
+        return integers_in(self.rng, shape, self.x.dtype, 3) * self.x.dtype.type(times)
+
+
+@st.composite
+def pool_cases(
+    draw: st.DrawFn,
+    ranks: tuple[int, ...] = (1, 2, 3, 4),
+    dtypes: Any = FLOATS,
+    dilated: bool = True,
+) -> PoolCase:
+    """Draw a pooling whose every window holds an element of x."""
+    rank = draw(st.sampled_from(ranks))
+    axis = st.tuples(
+        st.integers(1, 4 if rank < 3 else 3),  # k
+        st.integers(1, 4),  # s
+        st.integers(1, 3) if dilated else st.just(1),  # d
+        st.integers(0, 2),  # p
+        st.integers(0, 5 if rank < 3 else 1),  # more input than one window needs
+    )
+    axes = draw(st.lists(axis, min_size=rank, max_size=rank))
+    k, s, d, p, _ = zip(*axes, strict=True)
+    p = tuple(min(p_, k_ // 2) for p_, k_ in zip(p, k, strict=True))
+    i = tuple(
+        max(d_, d_ * (k_ - 1) + 1 - 2 * p_) + more
+        for (k_, _, d_, _, more), p_ in zip(axes, p, strict=True)
+    )
+    n, c = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    dtype = draw(st.sampled_from(dtypes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    stride = draw(st.sampled_from([s, None]))
+    return PoolCase(
+        integers_in(rng, (n, c, *i), dtype, 3), (k, stride, p), d, draw(st.booleans()), rng
+    )
