@@ -74,7 +74,7 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Exact:
 
 def divisors(f: Pool, count_include_pad: bool, divisor_override: int | None) -> Array:
     """Return what the sum of each window is divided by, as Python integers, (*o)."""
-    override = checks.divisor_override(divisor_override)
+    override = checks.divisor_override(divisor_override, np.dtype(object))
     counts = [divisor(f, o, count_include_pad, override) for o in np.ndindex(f.o)]
     return np.array(counts, object).reshape(f.o)
 

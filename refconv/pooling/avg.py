@@ -61,7 +61,8 @@ def avg_pool(
     """
     x = checks.array("x", x, checks.NUMBERS)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    divisor = divisors(f, count_include_pad, checks.divisor_override(divisor_override, x.dtype))
+    override = checks.divisor_override(divisor_override, x.dtype)
+    divisor = divisors(f, count_include_pad, override)
 
     acc = checks.summing(x.dtype)
     planes = x.reshape(-1, *f.i)  # (N C, *i)
@@ -120,9 +121,8 @@ def avg_pool_grad(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    divisor = divisors(
-        f, count_include_pad, checks.divisor_override(divisor_override, grad_output.dtype)
-    )
+    override = checks.divisor_override(divisor_override, grad_output.dtype)
+    divisor = divisors(f, count_include_pad, override)
 
     acc = checks.summing(grad_output.dtype)
     gys = grad_output.reshape(-1, *f.o)  # (N C, *o)

@@ -1,4 +1,4 @@
-"""The fast convolution against its definition, torch and algebra: bitwise on integer-valued data."""
+"""The fast convolution against its definition, torch and algebra, bitwise on integers."""
 
 import itertools
 from typing import Any
@@ -112,7 +112,7 @@ class TestOneHot:
         x = np.zeros((1, 1, 4, 5))
         x[0, 0, 2, 3] = 1
         w = 2.0 ** np.arange(6).reshape(1, 1, 2, 3)
-        # output (r, c) reads x[2, 3] at tap (2 - r, 3 - c), whose weight is 2 ** (3 (2 - r) + 3 - c)
+        # output (r, c) reads x[2, 3] at tap (2 - r, 3 - c), of weight 2 ** (3 (2 - r) + 3 - c)
         expected = np.zeros((1, 1, 3, 3))
         expected[0, 0, 1] = [0, 2.0**5, 2.0**4]
         expected[0, 0, 2] = [0, 2.0**2, 2.0**1]

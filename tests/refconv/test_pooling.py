@@ -1,4 +1,4 @@
-"""The fast pools against their definitions, torch and algebra: bitwise on integer-valued data."""
+"""The fast pools against their definitions, torch and algebra, bitwise on integers."""
 
 import math
 from typing import Any

@@ -117,7 +117,6 @@ def _avg_pool(
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.flag("ceil_mode", ceil_mode)
     _arguments.flag("count_include_pad", count_include_pad)
-    divisor = checks.divisor_override(divisor_override)
     k = checks.per_axis("kernel_size", kernel_size, rank, 1)
     f, unbatched = checks.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
@@ -125,5 +124,6 @@ def _avg_pool(
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
         raise RuntimeError(f"kernel_size={kernel_size!r} is more than the unpadded input {f.i}")
     x = input.unsqueeze(0) if unbatched else input
-    y: Tensor = AvgPool.apply(x, AvgPoolOptions(k, f.s, f.p, ceil_mode, count_include_pad, divisor))
+    options = AvgPoolOptions(k, f.s, f.p, ceil_mode, count_include_pad, divisor_override)
+    y: Tensor = AvgPool.apply(x, options)
     return y.squeeze(0) if unbatched else y
