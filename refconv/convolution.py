@@ -5,8 +5,8 @@
     grad_input   gx = columns^H (w^H @ gy); at stride 1 the full correlation of gy with flipped w
     grad_bias    gb = sum of gy
 
-`columns` lays the windows of a tile side by side (im2col), one row for each channel and tap, one
-column for each output; its adjoint adds them back (col2im).
+`columns` lays the windows of a tile side by side, one row for each channel and tap, one column for
+each output (im2col); its adjoint adds them back (col2im).
 
 Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
 shape; P = prod(o) outputs of a tile, K = prod(k) taps.
@@ -21,12 +21,13 @@ import numpy as np
 
 from refconv import checks, tiles
 from refconv.checks import Array, Conv, Ints
-from refconv.padding import Sides, add_box, read_box
-from refconv.shapes import Pads, last_axes, window_extent
+from refconv.columns import columns, cut, flat, input_box, kernels, side_by_side
+from refconv.columns import weight as weight_of
+from refconv.padding import add_box
+from refconv.shapes import Pads, window_extent
 from refconv.tiles import Box
-from refconv.windows import add_windows, windows
+from refconv.windows import add_windows
 
-COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 
 
@@ -90,10 +91,9 @@ def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
     """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
     y = np.empty((f.n, f.g, f.m, math.prod(f.o)), x.dtype)
     xs = x.reshape(f.n, f.g, f.c, *f.i)
-    ws = w.reshape(f.g, f.m, -1)  # (g, m, c K)
+    by = cut(f, x.itemsize)
+    ws = kernels(f, by, w)  # (shifts, g, m, c taps)
     bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(x.dtype, copy=False)
-    taps = math.prod(f.k)
-    images, groups, channels, points = cut(f, x.itemsize)
 
     def task(tile: tuple[slice, slice, Box]) -> None:
         n, g, box = tile
@@ -102,19 +102,19 @@ def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
         shape = (g.stop - g.start, f.m, (n.stop - n.start) * (at.stop - at.start))
         # (g, m, P) in place, or (g, m, n P) beside
         out = y[n.start, g, :, at] if one_image else tiles.scratch(shape, y.dtype, "products")
-        for c in channels:
-            cols = columns(f, xs, n, g, c, box)
-            kernel = ws[g, :, c.start * taps : c.stop * taps]
-            if c.start == 0:
-                np.matmul(kernel, cols, out=out)  # (g, m, cK) @ (g, cK, nP)
-            else:
-                out += np.matmul(kernel, cols, out=tiles.scratch(shape, y.dtype, "more"))
+        for c in by.channels:
+            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
+                kernel = ws[shift, g, :, by.rows(c)]
+                if c.start == shift == 0:
+                    np.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
+                else:
+                    out += np.matmul(kernel, cols, out=tiles.scratch(shape, y.dtype, "more"))
         if bs is not None:
             out += bs[g]
         if not one_image:  # (g, m, n P) -> (n, g, m, P)
             y[n, g, :, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
-    tiles.run(task, list(itertools.product(images, groups, points)))
+    tiles.run(task, list(itertools.product(by.images, by.groups, by.boxes)))
     return y.reshape(f.y_shape)
 
 
@@ -190,14 +190,13 @@ def scatter_columns(f: Conv, w: Array, gy: Array) -> Array:
     """Return gx = columns^H (w^H @ gy), (N, C, *i), at any stride."""
     gx = np.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
     gys = gy.reshape(f.n, f.g, f.m, *f.o)
-    ws = w.reshape(f.g, f.m, -1)  # (g, m, c K)
-    taps = math.prod(f.k)
-    images, groups, channels, points = cut(f, gy.itemsize)
+    by = cut(f, gy.itemsize, may_shift=False)
+    (ws,) = kernels(f, by, w)  # (g, m, c taps)
 
     def task(tile: tuple[slice, slice, slice]) -> None:
         n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
-        kernel = ws[g, :, c.start * taps : c.stop * taps].swapaxes(1, 2)  # (g, c K, m)
-        for box in points:
+        kernel = ws[g, :, by.rows(c)].swapaxes(1, 2)  # (g, c K, m)
+        for box in by.boxes:
             outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
             shape = (*kernel.shape[:2], outputs.shape[2])
             cols = np.matmul(kernel, outputs, out=tiles.scratch(shape, gy.dtype, "columns"))
@@ -211,7 +210,7 @@ def scatter_columns(f: Conv, w: Array, gy: Array) -> Array:
             add_windows(patch, by_window, f.s, f.d)
             add_box(gx[n, g, c], sides, patch)
 
-    tiles.run(task, list(itertools.product(images, groups, channels)))
+    tiles.run(task, list(itertools.product(by.images, by.groups, by.channels)))
     return gx
 
 
@@ -265,24 +264,24 @@ def conv_grad_weight(
     acc = checks.accumulator(x.dtype)
     xs = conjugate(x.astype(acc, copy=False)).reshape(f.n, f.g, f.c, *f.i)
     gys = grad_output.astype(acc, copy=False).reshape(f.n, f.g, f.m, *f.o)
-    taps = math.prod(f.k)
-    images, groups_, channels, points = cut(f, x.itemsize)
-    outputs = list(itertools.product(images, points))
+    by = cut(f, x.itemsize)
+    outputs = list(itertools.product(by.images, by.boxes))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
-    parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups_) * len(channels) // PARTS))
-    sums = np.zeros((len(parts), f.g, f.m, f.c * taps), acc)
+    tasks = len(by.groups) * len(by.channels)
+    parts = tiles.blocks(len(outputs), -(-len(outputs) * tasks // PARTS))
+    sums = np.zeros((len(parts), by.shifts, f.g, f.m, f.c * by.taps), acc)
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
-        total = sums[part, g, :, c.start * taps : c.stop * taps]  # (g, m, c K)
+        total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
+        product = tiles.scratch(total.shape[1:], acc, "products")
         for n, box in outputs[parts[part]]:
-            cols = columns(f, xs, n, g, c, box)
-            product = tiles.scratch(total.shape, acc, "products")
-            total += np.matmul(side_by_side(gys, n, g, box), cols.swapaxes(1, 2), out=product)
+            gy = side_by_side(gys, n, g, box)  # (g, m, nP)
+            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
+                total[shift] += np.matmul(gy, cols.swapaxes(1, 2), out=product)
 
-    tiles.run(task, list(itertools.product(range(len(parts)), groups_, channels)))
-    gw: Array = sums.sum(0).astype(x.dtype, copy=False)
-    return gw.reshape(f.w_shape)
+    tiles.run(task, list(itertools.product(range(len(parts)), by.groups, by.channels)))
+    return weight_of(f, by, sums.sum(0).astype(x.dtype, copy=False))
 
 
 # --------------------------------------------------------------------------- gradient of the bias
@@ -319,70 +318,6 @@ def conv_grad_bias(grad_output: Array) -> Array:
 
     tiles.run(task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
     return gb
-
-
-# --------------------------------------------------------------------------- tiles of the above
-
-
-def cut(f: Conv, itemsize: int) -> tuple[list[slice], list[slice], list[slice], list[Box]]:
-    """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
-
-    Boxes of at least COLUMNS outputs come first, of several images where one has fewer; then as
-    many channels as fit, then as many groups.
-    """
-    room = tiles.SCRATCH_BYTES // itemsize // math.prod(f.k)
-    points = tiles.boxes(f.o, max(COLUMNS, room // f.c))
-    most = max(math.prod(tiles.extent(box)) for box in points)
-    images = tiles.blocks(f.n, COLUMNS // most)
-    room //= most * max(1, min(f.n, COLUMNS // most))
-    channels = tiles.blocks(f.c, room)
-    groups = tiles.blocks(f.g, room // f.c)
-    return images, groups, channels, points
-
-
-def flat(box: Box, o: Sequence[int]) -> slice:
-    """Return the range of a box in flat outputs: boxes are whole in the axes behind the cut one."""
-    first = np.ravel_multi_index([side.start for side in box], tuple(o))
-    return slice(int(first), int(first) + math.prod(tiles.extent(box)))
-
-
-def input_box(f: Conv, box: Box) -> Sides:
-    """Return the box of x that a box of outputs reads: o s - p to the end of its last window."""
-    return [
-        (side.start * s - lo, (side.stop - 1) * s + window_extent(k, d) - lo)
-        for side, s, k, d, (lo, _) in zip(box, f.s, f.k, f.d, f.p, strict=True)
-    ]
-
-
-def columns(f: Conv, xs: Array, n: slice, g: slice, c: slice, box: Box) -> Array:
-    """Return the windows of a tile side by side, (g, c K, n P), from xs (N, g, c, *i)."""
-    x, sides = xs[n, g, c], input_box(f, box)
-    if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
-        patch = x[last_axes(slice(lo, hi) for lo, hi in sides)]
-    else:
-        shape = (*x.shape[:3], *(hi - lo for lo, hi in sides))
-        patch = read_box(x, sides, tiles.scratch(shape, x.dtype, "patch"))
-    o = tiles.extent(box)
-    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
-    view = np.moveaxis(windows(patch, f.k, o, f.s, f.d), 0, 2 + len(f.k))
-    if math.prod(f.k) == 1 and max(f.s) == 1 and len(x) == 1:
-        rows: Array = view.reshape(*view.shape[:2], -1)  # a 1x1 kernel reads x as it lies
-        return rows
-    cols = tiles.scratch(view.shape, x.dtype, "columns")
-    np.copyto(cols, view)
-    return cols.reshape(len(cols), -1, len(x) * math.prod(o))
-
-
-def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
-    """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
-    gy: Array = gys[(n, g, slice(None), *box)]
-    shape = (gy.shape[1], gy.shape[2], -1)
-    by_group = np.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
-    if len(gy) == 1:
-        return by_group.reshape(shape)
-    side = tiles.scratch(by_group.shape, gy.dtype, "outputs")
-    np.copyto(side, by_group)
-    return side.reshape(shape)
 
 
 def conjugate(a: Array) -> Any:

@@ -1,6 +1,6 @@
 """Who may import whom: the table of the house, in force.
 
-shapes <- checks <- {padding, windows, tiles} <- {convolution, pooling}; the definitions in `direct`
+shapes <- checks <- {padding, windows, tiles} <- {columns, pooling}; columns <- convolution; the definitions in `direct`
 see shapes and checks only, so that a bug in a fast form cannot reach them.
 """
 
@@ -21,7 +21,8 @@ ALLOWED = {
     "refconv.padding": BASE,
     "refconv.windows": BASE,
     "refconv.tiles": BASE,
-    "refconv.convolution": TILED,
+    "refconv.columns": TILED,
+    "refconv.convolution": TILED | {"refconv.columns"},
     "refconv.pooling": TILED,
     "refconv.direct": BASE,
     "refconv.exact": BASE | {"refconv.direct"},

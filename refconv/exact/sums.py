@@ -1,7 +1,7 @@
 """Exact sums of products, and how far a rounded sum may lie from them; see `refconv.exact`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -43,6 +43,11 @@ class Exact:
     def magnitude(self) -> Array:
         """S = sum |a||b|, as Fractions."""
         return self._fractions(self.magnitudes)
+
+    @property
+    def undivided(self) -> "Exact":
+        """The sums before they were divided."""
+        return replace(self, denominators=np.ones_like(self.denominators))
 
     def __getitem__(self, at: Any) -> "Exact":
         """Return a part, as indexing an array does."""

@@ -1,0 +1,144 @@
+"""The windows of a tile side by side, as matrices: what turns convolution into matrix products.
+
+    columns (im2col)   row (c, k), column (n, o):   cols[c k, n o] = x[n, c, o s + k d - p]
+
+At stride 1 along the first axis its taps need no rows of their own: the window of tap k is the
+window of tap 0, k d rows further down. One matrix, without the first kernel axis and with that many
+rows more, then serves every tap as a plain view of itself, shifted (Cho and Brand, "MEC: memory-
+efficient convolution", 2017): a k-th of the copying, for one matrix product a tap.
+
+    x  abc --(taps 01 along the rows)--> ab bc      every tap a copy
+       def                               de ef
+       ghi                               gh hi      shift 0: rows 1-2, shift 1: rows 2-3
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from refconv import tiles
+from refconv.checks import Array, Conv
+from refconv.padding import Sides, read_box
+from refconv.shapes import Shape, last_axes, window_extent
+from refconv.tiles import Box
+from refconv.windows import windows
+
+COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
+SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
+
+
+class Cut(NamedTuple):
+    """How a convolution is cut into tiles, and into `shifts` matrices of `taps` rows a channel."""
+
+    images: list[slice]
+    groups: list[slice]
+    channels: list[slice]
+    boxes: list[Box]
+    shifts: int
+    taps: int
+
+    def rows(self, c: slice) -> slice:
+        """Return the rows of a block of channels."""
+        return slice(c.start * self.taps, c.stop * self.taps)
+
+
+def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
+    """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
+
+    Boxes of at least COLUMNS outputs come first, of several images where one has fewer; then as
+    many channels as fit, then as many groups.
+    """
+    taps = math.prod(f.k)
+    shifted = taps // f.k[0]
+    boxes = cut_outputs(f, itemsize, shifted)
+    rows = boxes[0][0].stop  # of the first axis
+    if not (
+        may_shift
+        and f.k[0] > 1
+        and f.s[0] == 1
+        and 2 * f.d[0] <= rows
+        and f.c * shifted >= SHIFT_ROWS
+        and math.prod(tiles.extent(boxes[0])) >= COLUMNS
+    ):
+        shifted, boxes = taps, cut_outputs(f, itemsize, taps)
+    shifts = taps // shifted
+    first, *rest = tiles.extent(boxes[0])
+    most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
+    images = tiles.blocks(f.n, COLUMNS // most)
+    room = (
+        tiles.SCRATCH_BYTES
+        // itemsize
+        // shifted
+        // most
+        // max(1, images[0].stop if images else 1)
+    )
+    channels = tiles.blocks(f.c, room)
+    return Cut(images, tiles.blocks(f.g, room // f.c), channels, boxes, shifts, shifted)
+
+
+def cut_outputs(f: Conv, itemsize: int, taps: int) -> list[Box]:
+    """Cut the outputs into boxes whose columns, of all channels, fit the scratch."""
+    return tiles.boxes(f.o, max(COLUMNS, tiles.SCRATCH_BYTES // itemsize // taps // f.c))
+
+
+def flat(box: Box, o: Sequence[int]) -> slice:
+    """Return the range of a box in flat outputs: boxes are whole in the axes behind the cut one."""
+    first = np.ravel_multi_index([side.start for side in box], tuple(o))
+    return slice(int(first), int(first) + math.prod(tiles.extent(box)))
+
+
+def input_box(f: Conv, box: Box) -> Sides:
+    """Return the box of x that a box of outputs reads: o s - p to the end of its last window."""
+    return [
+        (side.start * s - lo, (side.stop - 1) * s + window_extent(k, d) - lo)
+        for side, s, k, d, (lo, _) in zip(box, f.s, f.k, f.d, f.p, strict=True)
+    ]
+
+
+def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box) -> list[Array]:
+    """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
+    x, sides = xs[n, g, c], input_box(f, box)
+    if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
+        patch = x[last_axes(slice(lo, hi) for lo, hi in sides)]
+    else:
+        shape = (*x.shape[:3], *(hi - lo for lo, hi in sides))
+        patch = read_box(x, sides, tiles.scratch(shape, x.dtype, "patch"))
+    o = tiles.extent(box)
+    further = f.d[0] * (by.shifts - 1)
+    k: Shape = f.k if by.shifts == 1 else (1, *f.k[1:])
+    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
+    view = np.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), f.s, f.d), 0, 2 + len(k))
+    if by.taps == 1 and max(f.s) == 1 and len(x) == 1:
+        matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
+    else:
+        matrix = tiles.scratch(view.shape, x.dtype, "columns")
+        np.copyto(matrix, view)
+        matrix = matrix.reshape(len(matrix), view.shape[1] * by.taps, -1)
+    step, outputs = f.d[0] * math.prod(o[1:]), len(x) * math.prod(o)
+    return [matrix[..., t * step : t * step + outputs] for t in range(by.shifts)]
+
+
+def kernels(f: Conv, by: Cut, w: Array) -> Array:
+    """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
+    by_shift = np.moveaxis(w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)
+    return by_shift.reshape(by.shifts, f.g, f.m, f.c * by.taps)
+
+
+def weight(f: Conv, by: Cut, matrices: Array) -> Array:
+    """Return w, (M, c, *k), from its matrices: the inverse of `kernels`."""
+    by_shift = matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
+    return np.ascontiguousarray(np.moveaxis(by_shift, 0, 3).reshape(f.w_shape))
+
+
+def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
+    """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
+    gy: Array = gys[(n, g, slice(None), *box)]
+    shape = (gy.shape[1], gy.shape[2], -1)
+    by_group = np.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
+    if len(gy) == 1:
+        return by_group.reshape(shape)
+    side = tiles.scratch(by_group.shape, gy.dtype, "outputs")
+    np.copyto(side, by_group)
+    return side.reshape(shape)
