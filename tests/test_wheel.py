@@ -55,7 +55,9 @@ def test_every_module_and_marker_is_in_the_wheel(installed: Path) -> None:
 
 
 def test_it_imports_and_checks_parity_from_elsewhere(installed: Path, tmp_path: Path) -> None:
-    where = run("-c", "import torch_ext; print(torch_ext.__file__)", cwd=tmp_path, path=str(installed))
+    where = run(
+        "-c", "import torch_ext; print(torch_ext.__file__)", cwd=tmp_path, path=str(installed)
+    )
     assert Path(where.strip()).is_relative_to(installed)
     arguments = ("--op", "avg_pool1d", "--dtype", "float64", "--cases", "2")
     printed = run("-m", "torch_ext.parity", *arguments, cwd=tmp_path, path=str(installed))

@@ -1,0 +1,182 @@
+"""Time refconv against PyTorch's native CPU kernels, on every distinct convolution of ResNet-50.
+
+A number is a ratio, ours / torch's, with the same threads for both in the same run. Threads that
+busy-wait behind a call poison the measurement behind it, so the two alternate in blocks, never
+call by call: a pause, two calls to warm up, then the timed calls. Each round has one block of
+either, and gives one ratio of medians; the table shows the median over rounds.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import threadpoolctl
+import torch
+
+import refconv
+
+PAUSE, WARM, TIMED = 0.25, 2, 5
+
+
+class Layer(NamedTuple):
+    """A convolution of C channels of size x size by M square filters."""
+
+    c: int
+    size: int
+    m: int
+    k: int
+    s: int
+    p: int
+
+
+# He et al., arXiv:1512.03385, table 1 (stride in the 3x3 convolution, as torchvision has it)
+RESNET50 = (
+    Layer(3, 224, 64, 7, 2, 3),
+    Layer(64, 56, 64, 1, 1, 0),
+    Layer(64, 56, 64, 3, 1, 1),
+    Layer(64, 56, 256, 1, 1, 0),
+    Layer(256, 56, 64, 1, 1, 0),
+    Layer(256, 56, 128, 1, 1, 0),
+    Layer(128, 56, 128, 3, 2, 1),
+    Layer(128, 28, 512, 1, 1, 0),
+    Layer(256, 56, 512, 1, 2, 0),
+    Layer(512, 28, 128, 1, 1, 0),
+    Layer(128, 28, 128, 3, 1, 1),
+    Layer(512, 28, 256, 1, 1, 0),
+    Layer(256, 28, 256, 3, 2, 1),
+    Layer(256, 14, 1024, 1, 1, 0),
+    Layer(512, 28, 1024, 1, 2, 0),
+    Layer(1024, 14, 256, 1, 1, 0),
+    Layer(256, 14, 256, 3, 1, 1),
+    Layer(1024, 14, 512, 1, 1, 0),
+    Layer(512, 14, 512, 3, 2, 1),
+    Layer(512, 7, 2048, 1, 1, 0),
+    Layer(1024, 14, 2048, 1, 2, 0),
+    Layer(2048, 7, 512, 1, 1, 0),
+    Layer(512, 7, 512, 3, 1, 1),
+)
+
+
+class Calls(NamedTuple):
+    """The same work by both."""
+
+    ours: Callable[[], Any]
+    torch: Callable[[], Any]
+
+
+def calls(layer: Layer, batch: int, dtype: Any) -> dict[str, Calls]:
+    """Return forward and backward (gradients of input and weight) of a layer, by both."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, layer.c, layer.size, layer.size)).astype(dtype)
+    w = rng.standard_normal((layer.m, layer.c, layer.k, layer.k)).astype(dtype)
+    options = layer.s, layer.p
+    gy = rng.standard_normal(refconv.conv(x, w, None, *options).shape).astype(dtype)
+    tx, tw, tgy = map(torch.from_numpy, (x, w, gy))
+
+    def ours_backward() -> None:
+        refconv.conv_grad_input(x.shape, w, gy, *options)
+        refconv.conv_grad_weight(x, w.shape, gy, *options)
+
+    def torch_backward() -> None:
+        stride, padding = [layer.s] * 2, [layer.p] * 2
+        torch.ops.aten.convolution_backward(
+            tgy, tx, tw, None, stride, padding, [1, 1], False, [0, 0], 1, [True, True, False]
+        )
+
+    return {
+        "forward": Calls(
+            lambda: refconv.conv(x, w, None, *options),
+            lambda: torch.nn.functional.conv2d(tx, tw, None, *options),
+        ),
+        "backward": Calls(ours_backward, torch_backward),
+    }
+
+
+def block(call: Callable[[], Any]) -> float:
+    """Return the median time of a call in seconds, measured on its own."""
+    time.sleep(PAUSE)
+    for _ in range(WARM):
+        call()
+    times = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+class Timing(NamedTuple):
+    """Medians over rounds, in seconds, and the median of the ratios."""
+
+    ours: float
+    torch: float
+    ratio: float
+
+
+def compare(pair: Calls, rounds: int) -> Timing:
+    """Time both in alternating blocks."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(rounds):
+        for first in (True, False) if number % 2 else (False, True):
+            (ours if first else theirs).append(block(pair.ours if first else pair.torch))
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return Timing(statistics.median(ours), statistics.median(theirs), statistics.median(ratios))
+
+
+def environment() -> str:
+    """Return what the numbers depend on."""
+    kernels = [
+        f"{lib['internal_api']} {lib['version']} ({lib.get('architecture', '?')} kernels)"
+        for lib in threadpoolctl.threadpool_info()
+        if lib["user_api"] == "blas"
+    ]
+    return (
+        f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{torch.get_num_threads()} threads; "
+        f"NumPy {np.__version__} with {', '.join(kernels)}; torch {torch.__version__}"
+    )
+
+
+def bench(batch: int, dtype: str, rounds: int, layers: tuple[Layer, ...]) -> None:
+    """Print a table of one dtype: a row for each layer, then geometric mean and worst."""
+    print(f"\n{dtype}, batch {batch}: milliseconds, and the ratio ours / torch\n")
+    print("| C x size | M | k | s | torch fwd | ours | ratio | torch bwd | ours | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    ratios: dict[str, list[float]] = {"forward": [], "backward": []}
+    for layer in layers:
+        cells = []
+        for way, pair in calls(layer, batch, dtype).items():
+            timing = compare(pair, rounds)
+            ratios[way].append(timing.ratio)
+            cells.append(f"{timing.torch * 1e3:.1f} | {timing.ours * 1e3:.1f} | {timing.ratio:.2f}")
+        shape = f"{layer.c} x {layer.size} | {layer.m} | {layer.k} | {layer.s}"
+        print(f"| {shape} | {' | '.join(cells)} |", flush=True)
+    for name, of in (("geometric mean", statistics.geometric_mean), ("worst", max)):
+        forward, backward = (of(ratios[way]) for way in ("forward", "backward"))
+        print(f"| **{name}** | | | | | | **{forward:.2f}** | | | **{backward:.2f}** |")
+
+
+def main() -> None:
+    """Parse the command line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--dtype", choices=["float32", "float64"], action="append")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--layers", type=int, nargs="*", help="row numbers of the set, from 0")
+    arguments = parser.parse_args()
+    layers = tuple(RESNET50[number] for number in arguments.layers or range(len(RESNET50)))
+    blas = [lib["num_threads"] for lib in threadpoolctl.threadpool_info()]
+    torch.set_num_threads(max(blas))
+    torch.set_grad_enabled(False)
+    print(environment())
+    for dtype in arguments.dtype or ["float32", "float64"]:
+        bench(arguments.batch, dtype, arguments.rounds, layers)
+
+
+if __name__ == "__main__":
+    main()
