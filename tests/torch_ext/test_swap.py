@@ -1,0 +1,358 @@
+"""swap and restore: in place, exact, and undone without a trace."""
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+
+import torch_ext
+from torch_ext.swap import Row
+
+
+class Standardised(nn.Conv2d):
+    """A layer with a forward of its own."""
+
+    def forward(self, input):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return self._conv_forward(input, weight, self.bias)
+
+
+class Block(nn.Module):
+    """Something to select by class."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 4, 3, padding=1)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv2(self.conv1(x).relu()) + x
+
+
+def network():
+    """Return a model of integers, so exact that its training has the same bits on any path."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        Block(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, 2),
+    ).double()
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data = torch.randint(-1, 2, parameter.shape).double()
+    return model
+
+
+def image():
+    torch.manual_seed(2)
+    return torch.randint(-2, 3, (3, 1, 14, 14)).double()
+
+
+def snapshot(model):
+    """Return what swap must leave as it is: the class and the whole dict of every module."""
+    return [(id(module), type(module), dict(vars(module))) for module in model.modules()]
+
+
+def kinds(model):
+    return [type(module) for module in model.modules()]
+
+
+def test_training_has_the_same_bits():
+    swapped, native = network(), network()
+    report = torch_ext.swap(swapped)
+    assert len(report.changed) == 5
+    results = []
+    for model in (swapped, native):
+        optimizer = torch.optim.SGD(model.parameters(), lr=2.0**-4, momentum=0.5)
+        losses = []
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss = model(image()).sum()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        results.append((losses, model.state_dict()))
+    (losses, state), (expected_losses, expected_state) = results
+    assert losses == expected_losses
+    assert losses[0] != losses[1]
+    assert state.keys() == expected_state.keys()
+    assert all(torch.equal(state[name], expected_state[name]) for name in state)
+
+
+def test_what_a_swap_keeps_and_what_restore_gives_back():
+    model = network()
+    before, keys, text = snapshot(model), list(model.state_dict()), repr(model)
+    parameters = [id(parameter) for parameter in model.parameters()]
+    expected = model(image())
+
+    torch_ext.swap(model)
+    assert [module for module, _, _ in snapshot(model)] == [module for module, _, _ in before]
+    assert list(model.state_dict()) == keys
+    assert [id(parameter) for parameter in model.parameters()] == parameters
+    assert repr(model) == text
+    assert type(model[0]) is torch_ext.nn.Conv2d
+    assert type(model[2]) is torch_ext.nn.MaxPool2d
+    assert type(model[3].conv2) is torch_ext.nn.Conv2d
+    assert type(model[4]) is torch_ext.nn.AvgPool2d
+    assert torch.equal(model(image()), expected)
+
+    torch_ext.restore(model)
+    assert snapshot(model) == before
+    assert torch.equal(model(image()), expected)
+
+
+def test_every_layer_there_is():
+    layers = [getattr(nn, name) for name in torch_ext.nn.__all__]
+    model = nn.ModuleList(kind(2, 2, 3) if "Conv" in kind.__name__ else kind(2) for kind in layers)
+    torch_ext.swap(model)
+    assert kinds(model)[1:] == [getattr(torch_ext.nn, name) for name in torch_ext.nn.__all__]
+    torch_ext.restore(model)
+    assert kinds(model)[1:] == layers
+
+
+def test_the_model_may_be_the_layer():
+    model = nn.MaxPool1d(2)
+    report = torch_ext.swap(model)
+    assert report.rows == (Row("", "MaxPool1d", to="torch_ext.nn.MaxPool1d"),)
+    assert type(model) is torch_ext.nn.MaxPool1d
+    torch_ext.restore(model)
+    assert type(model) is nn.MaxPool1d
+
+
+def test_hooks_and_the_training_flag_stay():
+    model = network().eval()
+    seen = []
+    model[0].register_forward_hook(lambda module, *_: seen.append(type(module)))
+    model[0].register_forward_pre_hook(lambda module, *_: seen.append("pre"))
+    model[0].register_full_backward_hook(lambda *_: seen.append("backward"))
+    torch_ext.swap(model)
+    model(image().requires_grad_()).sum().backward()
+    assert seen == ["pre", torch_ext.nn.Conv2d, "backward"]
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_shared_module_is_one_row_and_stays_shared():
+    pool, conv = nn.MaxPool2d(2), nn.Conv2d(1, 1, 3)
+    model = nn.ModuleDict({"a": pool, "b": nn.Sequential(conv, pool), "c": conv})
+    report = torch_ext.swap(model)
+    assert [row.name for row in report.rows] == ["a", "b.0"]
+    assert model["a"] is model["b"][1] is pool
+    assert model["c"] is model["b"][0] is conv
+    assert type(pool) is torch_ext.nn.MaxPool2d
+
+
+def test_tied_weights_stay_tied():
+    model = nn.Sequential(nn.Conv1d(2, 2, 1), nn.Conv1d(2, 2, 1))
+    model[1].weight = model[0].weight
+    torch_ext.swap(model)
+    assert model[0].weight is model[1].weight
+    torch_ext.restore(model)
+    assert model[0].weight is model[1].weight
+
+
+def test_an_old_style_weight_norm_keeps_working():
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        model = nn.utils.weight_norm(nn.Conv1d(2, 3, 2).double())
+    x = torch.ones(1, 2, 5, dtype=torch.float64)
+    expected = model(x)
+    assert torch_ext.swap(model).changed
+    torch.testing.assert_close(model(x), expected)
+
+
+# --------------------------------------------------------------------------- left alone
+
+
+def patched():
+    layer = nn.Conv2d(1, 1, 1)
+    layer.forward = lambda input: input
+    return layer
+
+
+def scripted():
+    return torch.jit.script(nn.Conv2d(1, 1, 1))
+
+
+def quantized():
+    return torch.ao.nn.quantized.Conv2d(1, 1, 1)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (lambda: Standardised(1, 1, 1), "subclass"),
+        (lambda: parametrizations.weight_norm(nn.Conv2d(1, 1, 1)), "parametrized"),
+        (lambda: nn.LazyConv2d(1, 1), "lazy"),
+        (patched, "forward set on the instance"),
+        (scripted, "scripted"),
+        (quantized, "quantized"),
+        (lambda: nn.ConvTranspose2d(1, 1, 1), "no such reference layer"),
+        (lambda: nn.AdaptiveAvgPool2d(1), "no such reference layer"),
+        (lambda: torch_ext.nn.Conv2d(1, 1, 1), "already a reference layer"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_left_alone_with_a_reason(build, reason):
+    model = nn.Sequential(build(), nn.MaxPool2d(1))
+    before = type(model[0])
+    row, other = torch_ext.swap(model).rows
+    assert row.to is None
+    assert reason in row.reason
+    assert type(model[0]) is before
+    assert other.to == "torch_ext.nn.MaxPool2d"
+
+
+def test_a_lazy_layer_is_swapped_once_it_is_known():
+    model = nn.LazyConv2d(2, 3)
+    model(torch.ones(1, 1, 4, 4))
+    assert torch_ext.swap(model).changed
+
+
+def test_override_reaches_what_swap_leaves_alone():
+    model = Standardised(1, 2, 3).double()
+    expected = model(image())
+    torch_ext.swap(model)
+    with torch_ext.override():
+        assert model(image()).grad_fn.name() == "ConvBackward"
+        torch.testing.assert_close(model(image()), expected)
+
+
+# --------------------------------------------------------------------------- selection
+
+NAMES = ["0", "2", "3.conv1", "3.conv2", "4"]
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "changed"),
+    [
+        ("0", None, ["0"]),
+        (["0", "4"], None, ["0", "4"]),
+        ("3", None, ["3.conv1", "3.conv2"]),
+        ("*.conv?", None, ["3.conv1", "3.conv2"]),
+        ("*", None, NAMES),
+        ("", None, NAMES),
+        (nn.Conv2d, None, ["0", "3.conv1", "3.conv2"]),
+        ((nn.MaxPool2d, "4"), None, ["2", "4"]),
+        (Block, None, ["3.conv1", "3.conv2"]),
+        (None, "0", NAMES[1:]),
+        (None, Block, ["0", "2", "4"]),
+        (None, [nn.Conv2d, nn.MaxPool2d], ["4"]),
+        (nn.Conv2d, Block, ["0"]),
+        ("0", "*", []),
+    ],
+)
+def test_only_and_skip(only, skip, changed):
+    model = network()
+    report = torch_ext.swap(model, only=only, skip=skip)
+    assert [row.name for row in report.changed] == changed
+    assert [row.name for row in report.rows] == NAMES
+    assert all(row.reason in ("skipped", "not in only") for row in report.left)
+    modules = dict(model.named_modules())
+    assert all((type(modules[n]).__module__ == "torch_ext.nn") == (n in changed) for n in NAMES)
+
+
+def test_a_shared_module_is_selected_by_any_of_its_names():
+    pool = nn.MaxPool2d(2)
+    model = nn.ModuleDict({"a": pool, "b": pool})
+    assert [row.reason for row in torch_ext.swap(model, skip="b").rows] == ["skipped"]
+    assert [row.name for row in torch_ext.swap(model, only="b").changed] == ["a"]
+
+
+@pytest.mark.parametrize("argument", ["only", "skip"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("layer9", ValueError),
+        (["0", "9*"], ValueError),
+        (nn.Conv3d, ValueError),
+        (3, TypeError),
+        ([nn.Conv2d, 3], TypeError),
+    ],
+)
+def test_a_selection_that_fits_nothing(argument, value, error):
+    model = network()
+    before = snapshot(model)
+    with pytest.raises(error, match=argument):
+        torch_ext.swap(model, **{argument: value})
+    assert snapshot(model) == before
+
+
+@pytest.mark.parametrize("function", [torch_ext.swap, torch_ext.restore])
+def test_no_model(function):
+    with pytest.raises(TypeError, match=r"model must be a torch.nn.Module, got function"):
+        function(lambda x: x)
+
+
+# --------------------------------------------------------------------------- restore
+
+
+def test_restore_undoes_swap_and_nothing_else():
+    own = torch_ext.nn.MaxPool2d(2)
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), own, nn.ReLU())
+    torch_ext.swap(model)
+    report = torch_ext.restore(model)
+    assert report.rows == (
+        Row("0", "Conv2d", to="torch.nn.Conv2d"),
+        Row("1", "MaxPool2d", reason="built as a reference layer"),
+    )
+    assert kinds(model)[1:] == [nn.Conv2d, torch_ext.nn.MaxPool2d, nn.ReLU]
+    assert not torch_ext.restore(model).changed
+
+
+def test_swapping_twice_is_undone_once():
+    model = network()
+    before = snapshot(model)
+    assert len(torch_ext.swap(model).changed) == 5
+    assert len(torch_ext.swap(model).changed) == 0
+    torch_ext.restore(model)
+    assert snapshot(model) == before
+
+
+def test_copies_of_a_swapped_model_can_be_restored():
+    model = network()
+    torch_ext.swap(model)
+    buffer = io.BytesIO()
+    torch.save(model, buffer)
+    buffer.seek(0)
+    for twin in (copy.deepcopy(model), torch.load(buffer, weights_only=False)):
+        assert torch.equal(twin(image()), model(image()))
+        torch_ext.restore(twin)
+        assert kinds(twin) == kinds(network())
+    assert type(model[0]) is torch_ext.nn.Conv2d
+
+
+def test_a_layer_parametrized_after_the_swap_is_left_as_it_is():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1))
+    torch_ext.swap(model)
+    parametrizations.weight_norm(model[0])
+    parametrized = type(model[0])
+    (row,) = torch_ext.restore(model).rows
+    assert "changed after the swap" in row.reason
+    assert type(model[0]) is parametrized
+    nn.utils.parametrize.remove_parametrizations(model[0], "weight")
+    torch_ext.restore(model)
+    assert type(model[0]) is nn.Conv2d
+
+
+# --------------------------------------------------------------------------- report
+
+
+def test_the_report_prints_as_a_table():
+    report = torch_ext.swap(network(), skip=["3.conv2", "4"])
+    assert str(report).splitlines() == [
+        "layer    from       to",
+        "0        Conv2d     torch_ext.nn.Conv2d",
+        "2        MaxPool2d  torch_ext.nn.MaxPool2d",
+        "3.conv1  Conv2d     torch_ext.nn.Conv2d",
+        "3.conv2  Conv2d     - skipped",
+        "4        AvgPool2d  - skipped",
+        "3 changed, 2 left alone",
+    ]
+    assert "(model)  MaxPool1d  torch_ext.nn.MaxPool1d" in str(torch_ext.swap(nn.MaxPool1d(2)))
