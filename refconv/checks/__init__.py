@@ -1,0 +1,50 @@
+"""Argument normalisation and errors: every operator, direct or fast, enters through here.
+
+Errors are of the type torch raises for the same mistake (TypeError for a wrong Python type,
+NotImplementedError for a dtype without the operator, RuntimeError for everything else) and name the
+argument, what it was and what was expected.
+"""
+
+from refconv.checks.arguments import (
+    NUMBERS,
+    ORDERED,
+    Array,
+    Ints,
+    accumulator,
+    array,
+    batched,
+    integer,
+    integers,
+    matches,
+    per_axis,
+    same_dtype,
+    summing,
+)
+from refconv.checks.convolution import Conv, conv, conv_bias, conv_padding, grad_bias
+from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
+
+__all__ = [
+    "NUMBERS",
+    "ORDERED",
+    "Array",
+    "Conv",
+    "Ints",
+    "Pool",
+    "accumulator",
+    "array",
+    "batched",
+    "conv",
+    "conv_bias",
+    "conv_padding",
+    "divisor_override",
+    "grad_bias",
+    "indices",
+    "integer",
+    "integers",
+    "matches",
+    "per_axis",
+    "pool",
+    "same_dtype",
+    "selection",
+    "summing",
+]

@@ -1,0 +1,103 @@
+"""Arrays and integers: what every operator's arguments are made of."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refconv.shapes import Shape
+
+Array = NDArray[Any]
+Ints = int | Sequence[int]
+
+NUMBERS = "iufc"  # dtype kinds an average or a sum of products has a meaning for
+ORDERED = "iuf"  # ... and the ones a maximum has
+
+
+# --------------------------------------------------------------------------- arrays
+
+
+def array(name: str, value: Any, kinds: str) -> Array:
+    """Return `value` in native byte order, or raise if it is no array of one of the dtype kinds."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+    if value.dtype.kind not in kinds:
+        raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
+    return value.astype(value.dtype.newbyteorder("="), copy=False)
+
+
+def same_dtype(first: tuple[str, Array], *others: tuple[str, Array | None]) -> None:
+    """Raise unless all arrays have one dtype: nothing is promoted, as in torch."""
+    name, a = first
+    for other, b in others:
+        if b is not None and b.dtype != a.dtype:
+            raise RuntimeError(
+                f"{other} has dtype {b.dtype} and {name} has dtype {a.dtype}: they must be the same"
+            )
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype sums of products are kept in: float32 for float16, else the dtype itself."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def matches(name: str, a: Array, shape: Shape) -> None:
+    """Raise unless `a` has this shape."""
+    if a.shape != shape:
+        raise RuntimeError(f"{name} has shape {a.shape}, expected {shape}")
+
+
+def batched(shape: Sequence[int], rank: int, name: str, what: str) -> tuple[Shape, bool]:
+    """Return the shape with its batch axis, and whether that axis had to be added."""
+    full = integers(name, shape)
+    if len(full) == rank + 2:
+        return full, False
+    if len(full) == rank + 1:
+        return (1, *full), True
+    raise RuntimeError(
+        f"{name} has {len(full)} dimensions, shape {full}: "
+        f"{what} with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2} (batched)"
+    )
+
+
+def summing(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype averages are summed in: the widest integer, else the accumulator."""
+    return np.dtype({"i": np.int64, "u": np.uint64}.get(dtype.kind, accumulator(dtype)))
+
+
+# --------------------------------------------------------------------------- integers
+
+
+def integers(name: str, value: Any) -> Shape:
+    """Return a sequence of integers as a tuple."""
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        return tuple(integer(name, v) for v in value)
+    except TypeError:
+        raise TypeError(f"{name} must be integers, got {value!r}") from None
+
+
+def integer(name: str, value: Any) -> int:
+    """Return an integer; a bool or a float is refused."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
+    return operator.index(value)
+
+
+def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
+    """Return one integer for every spatial axis; an int, or a sequence of one, stands for all."""
+    if hasattr(value, "__index__") or isinstance(value, bool):
+        sizes = (integer(name, value),) * rank
+    else:
+        sizes = integers(name, value)
+        sizes = sizes * rank if len(sizes) == 1 else sizes
+    if len(sizes) != rank:
+        raise RuntimeError(
+            f"{name} must be an integer or one per spatial axis ({rank}), got {value!r}"
+        )
+    if any(v < minimum for v in sizes):
+        raise RuntimeError(f"{name} must be at least {minimum} in every axis, got {value!r}")
+    return sizes

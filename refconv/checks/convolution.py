@@ -1,0 +1,115 @@
+"""A convolution: its geometry, and what can be wrong with it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from refconv import shapes
+from refconv.checks.arguments import Array, Ints, batched, integer, integers, per_axis
+from refconv.shapes import Pads, Shape
+
+
+class Conv(NamedTuple):
+    """A checked convolution: everything but the data.
+
+    n images, g groups, m filters and c channels of each group; i, k, o are the spatial shapes.
+    """
+
+    n: int
+    g: int
+    m: int
+    c: int
+    i: Shape
+    k: Shape
+    o: Shape
+    s: Shape
+    p: Pads
+    d: Shape
+
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, *i)."""
+        return (self.n, self.g * self.c, *self.i)
+
+    @property
+    def w_shape(self) -> Shape:
+        """(M, C / groups, *k)."""
+        return (self.g * self.m, self.c, *self.k)
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, M, *o)."""
+        return (self.n, self.g * self.m, *self.o)
+
+
+def conv(
+    x_shape: Sequence[int],
+    weight_shape: Sequence[int],
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+    x_name: str = "x",
+    weight_name: str = "weight",
+) -> tuple[Conv, bool]:
+    """Return a checked convolution, and whether the input came without a batch axis."""
+    w = integers(weight_name, weight_shape)
+    rank = len(w) - 2
+    if rank < 1:
+        raise RuntimeError(f"{weight_name} has shape {w}, expected (M, C / groups, *kernel_size)")
+    x, unbatched = batched(x_shape, rank, x_name, "a convolution")
+    s = per_axis("stride", stride, rank, 1)
+    d = per_axis("dilation", dilation, rank, 1)
+    g = integer("groups", groups)
+    if g < 1:
+        raise RuntimeError(f"groups must be at least 1, got {g}")
+    if w[0] < 1 or w[0] % g:
+        raise RuntimeError(
+            f"{weight_name} has shape {w}: its first dimension, {w[0]}, "
+            f"must be a positive multiple of groups={g}"
+        )
+    if x[1] != w[1] * g:
+        raise RuntimeError(
+            f"{x_name} has {x[1]} channels, shape {x}: {weight_name} of shape {w} with groups={g} "
+            f"expects {w[1] * g}"
+        )
+    if min(w[2:]) < 1:
+        raise RuntimeError(f"{weight_name} has shape {w}: an empty kernel")
+    if min(x[2:]) < 1:
+        raise RuntimeError(f"{x_name} has shape {x}: a spatial axis is empty")
+    p = conv_padding(padding, w[2:], s, d)
+    o = tuple(map(shapes.conv_output_size, x[2:], w[2:], s, p, d))
+    if min(o) < 1:
+        padded = tuple(i + sum(pads) for i, pads in zip(x[2:], p, strict=True))
+        extent = tuple(map(shapes.window_extent, w[2:], d))
+        raise RuntimeError(
+            f"{weight_name} has shape {w}: its kernel spans {extent}, "
+            f"more than the padded input {padded}"
+        )
+    return Conv(x[0], g, w[0] // g, w[1], x[2:], w[2:], o, s, p, d), unbatched
+
+
+def conv_padding(padding: Ints | str, k: Shape, s: Shape, d: Shape) -> Pads:
+    """Return (before, after) for every axis, from integers, 'same' or 'valid'."""
+    if not isinstance(padding, str):
+        return tuple((p, p) for p in per_axis("padding", padding, len(k), 0))
+    if padding == "valid":
+        return ((0, 0),) * len(k)
+    if padding != "same":
+        raise RuntimeError(f"padding must be integers, 'same' or 'valid', got {padding!r}")
+    if any(v != 1 for v in s):
+        raise RuntimeError(f"padding='same' needs stride 1, got stride={s}")
+    return tuple(map(shapes.same_padding, k, d))
+
+
+def conv_bias(bias: Array | None, filters: int) -> None:
+    """Raise unless there is no bias or one value for each filter."""
+    if bias is not None and bias.shape != (filters,):
+        raise RuntimeError(f"bias has shape {bias.shape}, expected ({filters},), one per filter")
+
+
+def grad_bias(grad_output_shape: Shape) -> None:
+    """Raise unless the gradient is batched: without the batch axis its rank would be a guess."""
+    if len(grad_output_shape) < 3:
+        raise RuntimeError(
+            f"grad_output has shape {grad_output_shape}, expected (N, M, *output_size), batched"
+        )

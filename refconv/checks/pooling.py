@@ -1,0 +1,125 @@
+"""A pooling: its geometry, and what can be wrong with it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refconv import shapes
+from refconv.checks.arguments import (
+    Array,
+    Ints,
+    array,
+    batched,
+    integer,
+    integers,
+    matches,
+    per_axis,
+)
+from refconv.shapes import Shape
+
+
+class Pool(NamedTuple):
+    """A checked pooling: everything but the data."""
+
+    n: int
+    c: int
+    i: Shape
+    k: Shape
+    o: Shape
+    s: Shape
+    p: Shape
+    d: Shape
+
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, *i)."""
+        return (self.n, self.c, *self.i)
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, C, *o)."""
+        return (self.n, self.c, *self.o)
+
+
+def pool(
+    x_shape: Sequence[int],
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+    x_name: str = "x",
+) -> tuple[Pool, bool]:
+    """Return a checked pooling, and whether the input came without a batch axis.
+
+    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    """
+    shape = integers(x_name, x_shape)
+    rank = max(1, len(shape) - 2)
+    if not hasattr(kernel_size, "__index__"):
+        rank = len(integers("kernel_size", kernel_size))
+    k = per_axis("kernel_size", kernel_size, rank, 1)
+    x, unbatched = batched(shape, rank, x_name, "a pooling")
+    s = k if stride is None or stride == () else per_axis("stride", stride, rank, 1)
+    p = per_axis("padding", padding, rank, 0)
+    d = per_axis("dilation", dilation, rank, 1)
+    if any(2 * before > size for before, size in zip(p, k, strict=True)):
+        raise RuntimeError(
+            f"padding must be at most half of kernel_size={kernel_size!r}, got {padding!r}"
+        )
+    if min(x[1:]) < 1:
+        raise RuntimeError(f"{x_name} has shape {x}: only the batch axis may be empty")
+    o = tuple(
+        shapes.pool_output_size(*sizes, bool(ceil_mode))
+        for sizes in zip(x[2:], k, s, p, d, strict=True)
+    )
+    if min(o) < 1:
+        extent = tuple(map(shapes.window_extent, k, d))
+        raise RuntimeError(
+            f"kernel_size={kernel_size!r} spans {extent}, more than the padded input "
+            f"{tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True))}"
+        )
+    for i, s_, before, d_ in zip(x[2:], s, p, d, strict=True):
+        if i < d_ and any((start - before) % d_ >= i for start in range(0, before, s_)):
+            raise RuntimeError(
+                f"padding={padding!r} with dilation={dilation!r} leaves a window of "
+                f"kernel_size={kernel_size!r} without any element of {x_name} {x}"
+            )
+    return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
+
+
+def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
+    """Return the divisor that replaces the window's own size; negative if dtype has a sign."""
+    if value is None:
+        return None
+    divisor = integer("divisor_override", value)
+    if divisor == 0:
+        raise RuntimeError("divisor_override must not be zero")
+    if divisor < 0 and dtype.kind == "u":
+        raise RuntimeError(f"divisor_override must be positive for dtype {dtype}, got {divisor}")
+    return divisor
+
+
+def indices(name: str, value: Any, shape: Shape, spatial: Shape) -> Array:
+    """Return int64 flat positions within `spatial`, of this shape."""
+    found = array(name, value, "i")
+    if found.dtype != np.int64:
+        raise RuntimeError(f"{name} has dtype {found.dtype}, expected int64")
+    matches(name, found, shape)
+    if found.size and not 0 <= found.min() <= found.max() < math.prod(spatial):
+        raise RuntimeError(
+            f"{name} holds {found.min()} to {found.max()}, expected positions in a map of {spatial}"
+        )
+    return found
+
+
+def selection(x_shape: Shape, indices_: Array, rank: int) -> Array:
+    """Return int64 flat positions in the last `rank` axes of x; the axes before agree with x."""
+    r = integer("rank", rank)
+    if not 1 <= r < len(x_shape):
+        raise RuntimeError(f"rank must be from 1 to {len(x_shape) - 1} for x {x_shape}, got {r}")
+    lead = x_shape[:-r]
+    outputs = array("indices", indices_, "i").shape[-r:]
+    return indices("indices", indices_, (*lead, *outputs), x_shape[-r:])
