@@ -82,7 +82,7 @@ class _Threads:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.blas = ThreadpoolController().select(user_api="blas")
+        self.blas: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
         self.pool: ThreadPoolExecutor | None = None
         self.size = 0
 
@@ -90,35 +90,34 @@ class _Threads:
     def held(self) -> Iterator[int]:
         """Hold BLAS at one thread; yield how many it had. Where it had one, nothing is held."""
         self.lock.acquire()
-        counts = [library.num_threads for library in self.blas.lib_controllers]
-        width = max(counts) if counts else os.cpu_count() or 1
+        counts = [library.num_threads for library in self.blas]
+        width = max(counts, default=os.cpu_count() or 1)
         if width == 1:
             self.lock.release()
             yield 1
             return
         try:
-            limiter = self.limit()
+            self.limit([1] * len(counts))
             yield width
         finally:
-            self.take_control()
-            limiter.restore_original_limits()
+            self.limit(counts)
             self.lock.release()
 
-    def limit(self) -> Any:
-        """Limit BLAS to one thread: in the process or, where BLAS counts by thread, in this one."""
-        self.take_control()
-        return self.blas.limit(limits=1)
-
-    def take_control(self) -> None:
-        """Let this thread set the limits of a BLAS that knows one controlling thread (3.7 on)."""
-        for library in self.blas.lib_controllers:
+    def limit(self, counts: Sequence[int]) -> None:
+        """Limit BLAS, in the process or, where a library counts by thread, in this thread."""
+        for library, count in zip(self.blas, counts, strict=True):
+            if hasattr(library, "clear_controlling_thread"):  # threadpoolctl 3.7: one may set it
+                library.clear_controlling_thread(force=True)
+            library.set_num_threads(count)
             if hasattr(library, "clear_controlling_thread"):
                 library.clear_controlling_thread(force=True)
 
     def workers(self, count: int) -> ThreadPoolExecutor:
         """Return a pool of at least this many threads."""
         if self.pool is None or self.size < count:
-            self.pool, self.size = ThreadPoolExecutor(count, "refconv", self.limit), count
+            once = [1] * len(self.blas)
+            self.pool = ThreadPoolExecutor(count, "refconv", self.limit, (once,))
+            self.size = count
         return self.pool
 
 

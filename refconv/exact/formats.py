@@ -69,10 +69,10 @@ def rounded(values: Any, dtype: Format | DTypeLike) -> Array:
     return stored(flat, fractions.shape, dtype)
 
 
-def stored(flat: list[float], shape: Shape, dtype: Format | DTypeLike) -> Array:
+def stored(values: list[float] | Array, shape: Shape, dtype: Format | DTypeLike) -> Array:
     """Return numbers of a format as an array of its dtype (float64 where it has none)."""
     container = np.float64 if isinstance(dtype, Format) else dtype
-    return np.array(flat, np.float64).reshape(shape).astype(container)
+    return np.array(values, np.float64).reshape(shape).astype(container)
 
 
 def nearest(numerator: int, exponent: int, denominator: int, f: Format) -> float:

@@ -81,6 +81,9 @@ class Exact:
     def rounded(self, dtype: Format | DTypeLike) -> Array:
         """Return y* rounded once; see `rounded`."""
         f = format_of(dtype)
+        if self.fits(f):  # then y* is a number of the format, and its numerator one of float64
+            values = np.ldexp(self.numerators.astype(np.float64), self.exponent)
+            return stored(values, self.shape, dtype)
         pairs = zip(self.numerators.ravel(), self.denominators.ravel(), strict=True)
         return stored([nearest(n, self.exponent, d, f) for n, d in pairs], self.shape, dtype)
 
@@ -153,7 +156,7 @@ class Exact:
 
 def raised(ints: Array, power: int) -> Array:
     """Return ints 2**power, for power >= 0."""
-    shifted: Array = ints * 2**power
+    shifted: Array = ints * 2**power if power else ints
     return shifted
 
 
@@ -178,9 +181,9 @@ def scaled(name: str, value: Array) -> tuple[Array, int]:
         return a.astype(object), 0
     if not np.isfinite(a).all():
         raise RuntimeError(f"{name} holds nan or inf: exact results exist for finite numbers only")
-    p = np.finfo(a.dtype).nmant + 1
+    p = format_of(a.dtype).precision
     fraction, e = np.frexp(a)  # 1/2 <= |fraction| < 1
-    ints = np.asarray(np.frompyfunc(int, 1, 1)(np.ldexp(fraction, p)), dtype=object)
+    ints = np.ldexp(fraction, p).astype(np.int64).astype(object)
     lowest = int(e[a != 0].min()) if a.any() else p
     ints = ints << np.where(a != 0, e - lowest, 0).astype(object)
     common = math.gcd(*ints.ravel())
