@@ -26,6 +26,7 @@ from refconv.tiles import Box
 from refconv.windows import windows
 
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
+PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
 SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
 
 
@@ -47,40 +48,38 @@ class Cut(NamedTuple):
 def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
-    Boxes of at least COLUMNS outputs come first, of several images where one has fewer; then as
-    many channels as fit, then as many groups.
+    Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
+    as many channels as fit, then as many groups.
     """
-    taps = math.prod(f.k)
-    shifted = taps // f.k[0]
-    boxes = cut_outputs(f, itemsize, shifted)
-    rows = boxes[0][0].stop  # of the first axis
-    if not (
+    taps, room = math.prod(f.k), tiles.SCRATCH_BYTES // itemsize
+    rows = taps // f.k[0]  # of a channel, with shifts
+    boxes = tiles.boxes(f.o, max(COLUMNS, room // (rows * f.c)))
+    first, *rest = tiles.extent(boxes[0])
+    if (
         may_shift
         and f.k[0] > 1
         and f.s[0] == 1
-        and 2 * f.d[0] <= rows
-        and f.c * shifted >= SHIFT_ROWS
-        and math.prod(tiles.extent(boxes[0])) >= COLUMNS
+        and 2 * f.d[0] <= first
+        and f.c * rows >= SHIFT_ROWS
+        and first * math.prod(rest) >= COLUMNS
     ):
-        shifted, boxes = taps, cut_outputs(f, itemsize, taps)
-    shifts = taps // shifted
-    first, *rest = tiles.extent(boxes[0])
-    most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
-    images = tiles.blocks(f.n, COLUMNS // most)
-    room = (
-        tiles.SCRATCH_BYTES
-        // itemsize
-        // shifted
-        // most
-        // max(1, images[0].stop if images else 1)
+        shifts, images = f.k[0], 1
+        most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
+    else:
+        shifts, rows, fits = 1, taps, room // (taps * f.c)
+        boxes = tiles.boxes(f.o, max(COLUMNS, fits))
+        most = math.prod(tiles.extent(boxes[0]))
+        wanted = max(COLUMNS, min(fits, PRODUCTS // (f.m * f.c * taps)))
+        images = max(1, min(f.n, wanted // most))
+    room //= rows * most * images
+    return Cut(
+        images=tiles.blocks(f.n, images),
+        groups=tiles.blocks(f.g, room // f.c),
+        channels=tiles.blocks(f.c, room),
+        boxes=boxes,
+        shifts=shifts,
+        taps=rows,
     )
-    channels = tiles.blocks(f.c, room)
-    return Cut(images, tiles.blocks(f.g, room // f.c), channels, boxes, shifts, shifted)
-
-
-def cut_outputs(f: Conv, itemsize: int, taps: int) -> list[Box]:
-    """Cut the outputs into boxes whose columns, of all channels, fit the scratch."""
-    return tiles.boxes(f.o, max(COLUMNS, tiles.SCRATCH_BYTES // itemsize // taps // f.c))
 
 
 def flat(box: Box, o: Sequence[int]) -> slice:

@@ -24,6 +24,7 @@ def tile_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(tiles, "SCRATCH_BYTES", 200)
         monkeypatch.setattr(columns, "COLUMNS", 3)
         monkeypatch.setattr(columns, "SHIFT_ROWS", 1)
+        monkeypatch.setattr(columns, "PRODUCTS", 1)
 
 
 def same(a: Array, b: Array) -> bool:
