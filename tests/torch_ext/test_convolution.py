@@ -1,11 +1,13 @@
 """conv1d-3d: the bits of torch's values, gradients and gradients of gradients."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+import refconv
 from torch_ext import functional
 
 pytestmark = pytest.mark.filterwarnings(
@@ -120,15 +122,26 @@ def test_integers_wrap(integers, rank, dtype):
 
 
 @ranks
-def test_only_the_gradients_asked_for(integers, rank):
+def test_only_the_gradients_asked_for_are_computed(integers, monkeypatch, rank):
     x, w, b = operands(integers, rank)
+    computed = set()
+
+    def spy(name, gradient, *args, **options):
+        computed.add(name)
+        return gradient(*args, **options)
+
+    names = ("conv_grad_input", "conv_grad_weight", "conv_grad_bias")
+    for name in names:
+        monkeypatch.setattr(refconv, name, partial(spy, name, getattr(refconv, name)))
     for asked in itertools.product((False, True), repeat=3):
+        computed.clear()
         leaves = [t.clone().requires_grad_(a) for t, a in zip((x, w, b), asked, strict=True)]
         y = OURS[rank](*leaves)
         assert y.requires_grad == any(asked)
         if any(asked):
             y.sum().backward()
         assert [leaf.grad is not None for leaf in leaves] == list(asked)
+        assert computed == {name for name, a in zip(names, asked, strict=True) if a}
 
 
 @ranks
