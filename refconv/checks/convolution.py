@@ -69,13 +69,13 @@ def conv(
         )
     if x[1] != w[1] * g:
         raise RuntimeError(
-            f"{x_name} has {x[1]} channels, shape {x}: {weight_name} of shape {w} with groups={g} "
+            f"{x_name} has {x[1]} channels, shape {x[unbatched:]}: {weight_name} of shape {w} with groups={g} "
             f"expects {w[1] * g}"
         )
     if min(w[2:]) < 1:
         raise RuntimeError(f"{weight_name} has shape {w}: an empty kernel")
     if min(x[2:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {x}: a spatial axis is empty")
+        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: a spatial axis is empty")
     p = conv_padding(padding, w[2:], s, d)
     o = tuple(map(shapes.conv_output_size, x[2:], w[2:], s, p, d))
     if min(o) < 1:

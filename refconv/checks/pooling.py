@@ -70,7 +70,7 @@ def pool(
             f"padding must be at most half of kernel_size={kernel_size!r}, got {padding!r}"
         )
     if min(x[1:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {x}: only the batch axis may be empty")
+        raise RuntimeError(f"{x_name} has shape {shape}: only the batch axis may be empty")
     o = tuple(
         shapes.pool_output_size(*sizes, bool(ceil_mode))
         for sizes in zip(x[2:], k, s, p, d, strict=True)
@@ -85,7 +85,7 @@ def pool(
         if i < d_ and any((start - before) % d_ >= i for start in range(0, before, s_)):
             raise RuntimeError(
                 f"padding={padding!r} with dilation={dilation!r} leaves a window of "
-                f"kernel_size={kernel_size!r} without any element of {x_name} {x}"
+                f"kernel_size={kernel_size!r} without any element of {x_name} {shape}"
             )
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
 

@@ -162,6 +162,16 @@ def test_avg_pool(name: str) -> None:
     fails_alike(ours, functional.avg_pool2d, MAX | bad.arguments, bad.says)
 
 
+@pytest.mark.parametrize("module", [refconv, direct])
+def test_messages_show_the_shape_that_was_given(module: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"x has 3 channels, shape \(3, 8, 7\)"):
+        module.conv(zeros(3, 8, 7), W)
+    with pytest.raises(RuntimeError, match=r"x has shape \(4, 0, 7\)"):
+        module.conv(zeros(4, 0, 7), W)
+    with pytest.raises(RuntimeError, match=r"x has shape \(0, 8, 7\)"):
+        module.max_pool(zeros(0, 8, 7), (2, 2))
+
+
 GY = zeros(2, 6, 6, 6)
 INDICES = np.zeros((2, 4, 4, 3), np.int64)
 
