@@ -1,0 +1,166 @@
+"""A failure, and the program that shows it: nothing but torch and the candidate is needed."""
+
+import textwrap
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refconv.exact import FLOAT64, Exact
+from torch_ext.parity import criterion
+from torch_ext.parity.cases import Case
+from torch_ext.parity.inputs import FORMATS, draw, laid_out
+from torch_ext.parity.quantities import FORWARD, expect
+
+UNREPEATED = "has other bits in a second call"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One disagreement: whose (`name` is what a script imports), where, and what.
+
+    `bits` is our result where it is the only right one.
+    """
+
+    case: Case
+    dtype: torch.dtype
+    tier: str
+    seed: int
+    party: str
+    name: str | None
+    device: str
+    quantity: str
+    message: str
+    bits: Tensor | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"{self.case.op} {spelled(self.dtype)}, case '{self.case.name}', {self.tier} tier, "
+            f"{self.party}: {self.quantity} {self.message}"
+        )
+
+    def script(self) -> str:
+        """Return the program: imports, tensors, call, expected result and comparison.
+
+        It ends with status 1 where the candidate disagrees. Where bits are demanded, the expected
+        ones are in it; else y* and the bound, both from exact arithmetic.
+        """
+        case, dtype = self.case, self.dtype
+        leaves = laid_out(case, draw(case, dtype, self.tier, self.seed), "cpu")
+        expected = expect(case, leaves)
+        quantity = self.quantity
+        lines = [f"# {line}" for line in str(self).splitlines()]
+        lines += ["from math import inf, nan  # noqa: F401", "", "import torch", ""]
+        lines += imported(self.name)
+        given: list[str] = [name for name in ("x", "weight", "bias") if name in leaves]
+        if quantity.startswith("g"):
+            given.append("gy")
+        if quantity.startswith("g") and "(" in quantity:
+            given += [name for name in ("vx", "vw", "vb") if name in leaves]
+        lines += [f"{name} = {literal(leaves[name], self.device)}" for name in given]
+        if quantity in leaves:
+            lines += [f"before = {quantity}.detach().clone()", *calls(self, "y (no grad)", leaves)]
+            lines += [f"raise SystemExit(not torch.equal(before, {quantity}))"]
+            return "\n".join(lines) + "\n"
+        lines += ["", *calls(self, quantity, leaves)]
+        if self.message == UNREPEATED:
+            lines += ["", "first = got", *calls(self, quantity, leaves)]
+            lines += ["print(first, got)", "raise SystemExit(not torch.equal(first, got))"]
+            return "\n".join(lines) + "\n"
+        lines += ["", *comparison(self, quantity, expected[quantity])]
+        return "\n".join(lines) + "\n"
+
+
+def imported(name: str | None) -> list[str]:
+    """Return the lines that bring package.module.function or module:attribute.function."""
+    if name is None:
+        return ["candidate = ...  # put the callable under test here", ""]
+    module, _, attribute = name.partition(":") if ":" in name else name.rpartition(".")
+    first = attribute.partition(".")[0]
+    return [f"from {module} import {first}", "", f"candidate = {attribute}"]
+
+
+def literal(leaf: Tensor, device: str = "cpu") -> str:
+    """Return an expression for a tensor, its memory layout included."""
+    span = 1 + sum((size - 1) * step for size, step in zip(leaf.shape, leaf.stride(), strict=True))
+    values = leaf.detach().as_strided((span,), (1,)).tolist() if leaf.numel() else []
+    place = "" if device == "cpu" else f", device={device!r}"
+    text = f"torch.tensor({values}, dtype={leaf.dtype}{place})"
+    text += f".as_strided({tuple(leaf.shape)}, {leaf.stride()})"
+    text += ".requires_grad_()" if leaf.requires_grad else ""
+    return textwrap.fill(
+        text, 92, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def calls(failure: Failure, quantity: str, leaves: dict[str, Tensor]) -> list[str]:
+    """Return the lines that compute `got`."""
+    case = failure.case
+    options = "".join(f", {name}={value!r}" for name, value in case.options.items())
+    conv = case.family == "conv"
+    arguments = f"x, weight, {'bias' if case.bias else None}" if conv else "x"
+    call = f"candidate({arguments}{options})"
+    if quantity == "y (no grad)":
+        return ["with torch.no_grad():", f"    got = {call}"]
+    if quantity in ("indices", "y (with indices)"):
+        return [f"got = {call[:-1]}, return_indices=True)[{int(quantity == 'indices')}]"]
+    if quantity == "y":
+        return [f"got = {call}"]
+    variables = [name for name in ("x", "weight", "bias") if name in leaves]
+    gradients = dict(zip(variables, ("gx", "gw", "gb"), strict=False))
+    lines = [
+        f"y = {call}",
+        f"{', '.join(gradients.values())}, = torch.autograd.grad("
+        f"y, ({', '.join(variables)},), gy, create_graph=True)",
+    ]
+    if "(" not in quantity:
+        return [*lines, f"got = {quantity}"]
+    by, _, of = quantity.removesuffix(")").partition("(")
+    conv = failure.case.family == "conv"
+    one = quantity in ("gy(gx)", "gy(gw)") or not conv
+    parts = [of] if one else list(gradients.values())
+    variable = {"gx": "x", "gw": "weight", "gy": "gy"}[by]
+    return [
+        *lines,
+        f"got, = torch.autograd.grad(({', '.join(parts)},), {variable}, "
+        f"({', '.join('v' + part[1] for part in parts)},), allow_unused=True)",
+        f"got = torch.zeros_like({variable}) if got is None else got",
+    ]
+
+
+def comparison(failure: Failure, quantity: str, expected: Exact | Tensor) -> list[str]:
+    """Return the lines that hold `got` against what is expected."""
+    out = FORMATS[failure.dtype]
+    equal = "(got == expected) & (got.signbit() == expected.signbit())"
+    if failure.bits is not None or isinstance(expected, Tensor):
+        right = expected if failure.bits is None else failure.bits
+        assert isinstance(right, Tensor)
+        lines = [f"expected = {literal(right.detach())}"]
+    elif failure.tier == "exact" and criterion.rounds_once(quantity, expected, out):
+        once = torch.from_numpy(expected.rounded(out)).to(failure.dtype)
+        equal = "(got == expected)"
+        lines = [f"expected = {literal(once)}"]
+    else:
+        accumulate = criterion.accumulator(failure.dtype) if quantity in FORWARD else out
+        bound = expected.bound(accumulate, out).astype(np.float64)
+        lines = [f"expected = {literal(torch.from_numpy(expected.rounded(FLOAT64)))}"]
+        lines += [f"allowed = {literal(torch.from_numpy(bound))}"]
+        equal = "((got.double() - expected).abs() <= allowed)"
+    lines += ["got = got.detach().cpu()", "assert got.shape == expected.shape, got.shape"]
+    lines += [f"assert got.dtype == {failure.dtype if quantity != 'indices' else torch.int64}"]
+    lines += [f"right = {equal} | got.isnan() & expected.isnan()"]
+    name = f"{quantity} of {failure.case.op}, {spelled(failure.dtype)}"
+    return [
+        *lines,
+        f"print(f'{name}: {{int((~right).sum())}} of {{right.numel()}} are wrong')",
+        "for at in (~right).nonzero()[:10].tolist():",
+        "    print(at, 'got', got[tuple(at)].item(), 'expected', expected[tuple(at)].item())",
+        "raise SystemExit(not right.all())",
+    ]
+
+
+def spelled(dtype: torch.dtype) -> str:
+    """Return a dtype without its module."""
+    return str(dtype).removeprefix("torch.")
