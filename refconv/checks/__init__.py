@@ -5,6 +5,7 @@ NotImplementedError for a dtype without the operator, RuntimeError for everythin
 argument, what it was and what was expected.
 """
 
+from refconv.checks.adaptive import Maps, adaptive
 from refconv.checks.arguments import (
     NUMBERS,
     ORDERED,
@@ -20,7 +21,14 @@ from refconv.checks.arguments import (
     same_dtype,
     summing,
 )
-from refconv.checks.convolution import Conv, conv, conv_bias, conv_padding, grad_bias
+from refconv.checks.convolution import (
+    Conv,
+    conv,
+    conv_bias,
+    conv_padding,
+    conv_transpose,
+    grad_bias,
+)
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
 
 __all__ = [
@@ -29,13 +37,16 @@ __all__ = [
     "Array",
     "Conv",
     "Ints",
+    "Maps",
     "Pool",
     "accumulator",
+    "adaptive",
     "array",
     "batched",
     "conv",
     "conv_bias",
     "conv_padding",
+    "conv_transpose",
     "divisor_override",
     "grad_bias",
     "indices",

@@ -52,30 +52,13 @@ def conv(
     weight_name: str = "weight",
 ) -> tuple[Conv, bool]:
     """Return a checked convolution, and whether the input came without a batch axis."""
-    w = integers(weight_name, weight_shape)
+    w, g = kernels(weight_shape, groups, weight_name, "(M, C / groups, *kernel_size)")
     rank = len(w) - 2
-    if rank < 1:
-        raise RuntimeError(f"{weight_name} has shape {w}, expected (M, C / groups, *kernel_size)")
-    x, unbatched = batched(x_shape, rank, x_name, "a convolution")
+    x, unbatched = maps(
+        x_shape, rank, w[1] * g, x_name, f"{weight_name} of shape {w} with groups={g}"
+    )
     s = per_axis("stride", stride, rank, 1)
     d = per_axis("dilation", dilation, rank, 1)
-    g = integer("groups", groups)
-    if g < 1:
-        raise RuntimeError(f"groups must be at least 1, got {g}")
-    if w[0] < 1 or w[0] % g:
-        raise RuntimeError(
-            f"{weight_name} has shape {w}: its first dimension, {w[0]}, "
-            f"must be a positive multiple of groups={g}"
-        )
-    if x[1] != w[1] * g:
-        raise RuntimeError(
-            f"{x_name} has {x[1]} channels, shape {x[unbatched:]}: {weight_name} of shape {w} with groups={g} "
-            f"expects {w[1] * g}"
-        )
-    if min(w[2:]) < 1:
-        raise RuntimeError(f"{weight_name} has shape {w}: an empty kernel")
-    if min(x[2:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: a spatial axis is empty")
     p = conv_padding(padding, w[2:], s, d)
     o = tuple(map(shapes.conv_output_size, x[2:], w[2:], s, p, d))
     if min(o) < 1:
@@ -86,6 +69,77 @@ def conv(
             f"more than the padded input {padded}"
         )
     return Conv(x[0], g, w[0] // g, w[1], x[2:], w[2:], o, s, p, d), unbatched
+
+
+def conv_transpose(
+    x_shape: Sequence[int],
+    weight_shape: Sequence[int],
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+    x_name: str = "x",
+    weight_name: str = "weight",
+) -> tuple[Conv, bool]:
+    """Return the convolution that is transposed, and whether the input came without a batch axis.
+
+    It leads from the output to the input: its `i` and `c` belong to y, its `o` and `m` to x. An
+    output padding as large as the stride adds positions that could hold a window; none is there.
+    """
+    w, g = kernels(weight_shape, groups, weight_name, "(C, M / groups, *kernel_size)")
+    rank = len(w) - 2
+    x, unbatched = maps(x_shape, rank, w[0], x_name, f"{weight_name} of shape {w}")
+    if w[1] < 1:
+        raise RuntimeError(f"{weight_name} has shape {w}: no output channels")
+    s = per_axis("stride", stride, rank, 1)
+    p = per_axis("padding", padding, rank, 0)
+    a = per_axis("output_padding", output_padding, rank, 0)
+    d = per_axis("dilation", dilation, rank, 1)
+    if any(a_ >= max(s_, d_) for a_, s_, d_ in zip(a, s, d, strict=True)):
+        raise RuntimeError(
+            f"output_padding must be smaller than stride or dilation in every axis, "
+            f"got output_padding={a} with stride={s}, dilation={d}"
+        )
+    o = tuple(map(shapes.conv_transpose_output_size, x[2:], w[2:], s, p, d, a))
+    if min(o) < 1:
+        raise RuntimeError(
+            f"padding={padding!r} leaves nothing of {x_name} {x[unbatched:]}: output size {o}"
+        )
+    pads = tuple((p_, p_) for p_ in p)
+    return Conv(x[0], g, w[0] // g, w[1], o, w[2:], x[2:], s, pads, d), unbatched
+
+
+def kernels(weight_shape: Sequence[int], groups: int, name: str, layout: str) -> tuple[Shape, int]:
+    """Return the shape of a weight, and the groups that its first axis falls into."""
+    w = integers(name, weight_shape)
+    if len(w) < 3:
+        raise RuntimeError(f"{name} has shape {w}, expected {layout}")
+    g = integer("groups", groups)
+    if g < 1:
+        raise RuntimeError(f"groups must be at least 1, got {g}")
+    if w[0] < 1 or w[0] % g:
+        raise RuntimeError(
+            f"{name} has shape {w}: its first dimension, {w[0]}, "
+            f"must be a positive multiple of groups={g}"
+        )
+    if min(w[2:]) < 1:
+        raise RuntimeError(f"{name} has shape {w}: an empty kernel")
+    return w, g
+
+
+def maps(
+    x_shape: Sequence[int], rank: int, channels: int, name: str, weight: str
+) -> tuple[Shape, bool]:
+    """Return the shape of an input with its batch axis, and whether that axis had to be added."""
+    x, unbatched = batched(x_shape, rank, name, "a convolution")
+    if x[1] != channels:
+        raise RuntimeError(
+            f"{name} has {x[1]} channels, shape {x[unbatched:]}: {weight} expects {channels}"
+        )
+    if min(x[2:]) < 1:
+        raise RuntimeError(f"{name} has shape {x[unbatched:]}: a spatial axis is empty")
+    return x, unbatched
 
 
 def conv_padding(padding: Ints | str, k: Shape, s: Shape, d: Shape) -> Pads:
@@ -102,9 +156,11 @@ def conv_padding(padding: Ints | str, k: Shape, s: Shape, d: Shape) -> Pads:
 
 
 def conv_bias(bias: Array | None, filters: int) -> None:
-    """Raise unless there is no bias or one value for each filter."""
+    """Raise unless there is no bias or one value for each output channel."""
     if bias is not None and bias.shape != (filters,):
-        raise RuntimeError(f"bias has shape {bias.shape}, expected ({filters},), one per filter")
+        raise RuntimeError(
+            f"bias has shape {bias.shape}, expected ({filters},), one per output channel"
+        )
 
 
 def grad_bias(grad_output_shape: Shape) -> None:
