@@ -19,6 +19,12 @@ from refconv.pooling import (
     max_pool_grad,
     max_pool_select,
 )
+from refconv.transposed import (
+    conv_transpose,
+    conv_transpose_grad_bias,
+    conv_transpose_grad_input,
+    conv_transpose_grad_weight,
+)
 
 __all__ = [
     "avg_pool",
@@ -27,6 +33,10 @@ __all__ = [
     "conv_grad_bias",
     "conv_grad_input",
     "conv_grad_weight",
+    "conv_transpose",
+    "conv_transpose_grad_bias",
+    "conv_transpose_grad_input",
+    "conv_transpose_grad_weight",
     "direct",
     "max_pool",
     "max_pool_grad",

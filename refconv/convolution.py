@@ -167,12 +167,20 @@ def conv_grad_input(
 
     acc = checks.accumulator(weight.dtype)
     w = conjugate(weight.astype(acc, copy=False))
-    gy = grad_output.astype(acc, copy=False)
-    gx = full_correlation(f, w, gy) if max(f.s) == 1 else scatter_columns(f, w, gy)
+    gx = transposed(f, w, grad_output.astype(acc, copy=False))
     return gx.astype(weight.dtype, copy=False).reshape(f.x_shape[unbatched:])
 
 
-def full_correlation(f: Conv, w: Array, gy: Array) -> Array:
+def transposed(f: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
+    """Return gx = bias + columns^T (w^T @ gy), (N, C, *i): `correlate` with its matrix transposed.
+
+    The bias, one value for each channel of x, is that of a transposed convolution.
+    """
+    form = full_correlation if max(f.s) == 1 else scatter_columns
+    return form(f, w, gy, bias)
+
+
+def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
     """Return gx at stride 1: gy padded by d (k - 1) - p, correlated with w flipped, m c swapped.
 
     With k' = k_last - k the condition o + k d - p = i reads o = i + k' d - (d (k_last) - p): the
@@ -183,11 +191,14 @@ def full_correlation(f: Conv, w: Array, gy: Array) -> Array:
     back = f._replace(m=f.c, c=f.m, i=f.o, o=f.i, p=p)
     # (g, m, c, *k) -> (g, c, m, *k), flipped
     by_channel = w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)
-    return correlate(back, gy, np.flip(by_channel, tuple(range(3, by_channel.ndim))))
+    return correlate(back, gy, np.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
 
 
-def scatter_columns(f: Conv, w: Array, gy: Array) -> Array:
-    """Return gx = columns^H (w^H @ gy), (N, C, *i), at any stride."""
+def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
+    """Return gx at any stride: the products w^T @ gy, added where their columns were read."""
+    bs = None
+    if bias is not None:
+        bs = bias.reshape(f.g, f.c, *(1,) * len(f.i)).astype(gy.dtype, copy=False)
     gx = np.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
     gys = gy.reshape(f.n, f.g, f.m, *f.o)
     by = cut(f, gy.itemsize, may_shift=False)
@@ -209,6 +220,8 @@ def scatter_columns(f: Conv, w: Array, gy: Array) -> Array:
             patch.fill(0)
             add_windows(patch, by_window, f.s, f.d)
             add_box(gx[n, g, c], sides, patch)
+        if bs is not None:
+            gx[n, g, c] += bs[g, c]
 
     tiles.run(task, list(itertools.product(by.images, by.groups, by.channels)))
     return gx
@@ -262,26 +275,32 @@ def conv_grad_weight(
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
     acc = checks.accumulator(x.dtype)
-    xs = conjugate(x.astype(acc, copy=False)).reshape(f.n, f.g, f.c, *f.i)
-    gys = grad_output.astype(acc, copy=False).reshape(f.n, f.g, f.m, *f.o)
+    xs = conjugate(x.astype(acc, copy=False))
+    gw = sum_over_outputs(f, xs, grad_output.astype(acc, copy=False))
+    return gw.astype(x.dtype, copy=False)
+
+
+def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
+    """Return gw = gy @ columns(x)^T, (M, c, *k)."""
+    xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
     by = cut(f, x.itemsize)
     outputs = list(itertools.product(by.images, by.boxes))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
     tasks = len(by.groups) * len(by.channels)
     parts = tiles.blocks(len(outputs), -(-len(outputs) * tasks // PARTS))
-    sums = np.zeros((len(parts), by.shifts, f.g, f.m, f.c * by.taps), acc)
+    sums = np.zeros((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
         total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
-        product = tiles.scratch(total.shape[1:], acc, "products")
+        product = tiles.scratch(total.shape[1:], x.dtype, "products")
         for n, box in outputs[parts[part]]:
-            gy = side_by_side(gys, n, g, box)  # (g, m, nP)
+            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
-                total[shift] += np.matmul(gy, cols.swapaxes(1, 2), out=product)
+                total[shift] += np.matmul(beside, cols.swapaxes(1, 2), out=product)
 
     tiles.run(task, list(itertools.product(range(len(parts)), by.groups, by.channels)))
-    return weight_of(f, by, sums.sum(0).astype(x.dtype, copy=False))
+    return weight_of(f, by, sums.sum(0))
 
 
 # --------------------------------------------------------------------------- gradient of the bias

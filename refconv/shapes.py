@@ -38,6 +38,22 @@ def conv_output_size(i: int, k: int, s: int, pads: tuple[int, int], d: int) -> i
     return (i + pads[0] + pads[1] - window_extent(k, d)) // s + 1
 
 
+def conv_transpose_output_size(i: int, k: int, s: int, p: int, d: int, a: int) -> int:
+    """Return o = (i - 1) s - 2 p + d (k - 1) + a + 1, with a the output padding.
+
+    Of the a sizes with `conv_output_size(o, ...) = i`, one for each remainder of the division by s,
+    the output padding says which is meant.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, relationship 14 with dilation.
+
+    >>> conv_transpose_output_size(4, 3, 2, 1, 1, 0), conv_transpose_output_size(4, 3, 2, 1, 1, 1)
+    (7, 8)
+    >>> conv_output_size(7, 3, 2, (1, 1), 1), conv_output_size(8, 3, 2, (1, 1), 1)
+    (4, 4)
+    """
+    return (i - 1) * s - 2 * p + window_extent(k, d) + a
+
+
 def pool_output_size(i: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
     """Return the output size of a pooling axis.
 

@@ -25,7 +25,7 @@ def integers_in(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, mo
 
 @dataclass(frozen=True)
 class ConvCase:
-    """The arguments of one convolution, batched, with integer-valued data."""
+    """The arguments of one convolution, transposed or not, batched, with integer-valued data."""
 
     x: Array
     weight: Array
@@ -71,6 +71,46 @@ def conv_cases(
             "padding": "same" if same else p,
             "dilation": d,
             "groups": groups,
+        },
+        rng=rng,
+    )
+
+
+@st.composite
+def conv_transpose_cases(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS
+) -> ConvCase:
+    """Draw a transposed convolution that is small enough for nested loops."""
+    rank = draw(st.sampled_from(ranks))
+    axis = st.tuples(
+        st.integers(1, 3 if rank < 3 else 2),  # k
+        st.integers(1, 3),  # s
+        st.integers(1, 2 if rank > 2 else 3),  # d
+        st.integers(0, 2),  # p
+        st.integers(0, 2),  # output padding, at most
+        st.integers(1, 4 if rank < 3 else 2),  # i, at least
+    )
+    axes = draw(st.lists(axis, min_size=rank, max_size=rank))
+    k, s, d, p, _, _ = zip(*axes, strict=True)
+    a = tuple(min(a_, max(s_, d_) - 1) for _, s_, d_, _, a_, _ in axes)
+    i = tuple(  # such that (i - 1) s - 2 p + d (k - 1) + a is not negative
+        max(i_, 1 - (d_ * (k_ - 1) + a_ - 2 * p_) // s_)
+        for (k_, s_, d_, p_, _, i_), a_ in zip(axes, a, strict=True)
+    )
+    n, groups = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    c, m = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    dtype = draw(st.sampled_from(dtypes))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return ConvCase(
+        x=integers_in(rng, (n, groups * c, *i), dtype, 3),
+        weight=integers_in(rng, (groups * c, m, *k), dtype, 3),
+        bias=integers_in(rng, (groups * m,), dtype, 3),
+        options={
+            "stride": s,
+            "padding": p,
+            "output_padding": a,
+            "groups": groups,
+            "dilation": d,
         },
         rng=rng,
     )

@@ -13,6 +13,12 @@ from refconv.direct.pooling import (
     max_pool_grad,
     max_pool_select,
 )
+from refconv.direct.transposed import (
+    conv_transpose,
+    conv_transpose_grad_bias,
+    conv_transpose_grad_input,
+    conv_transpose_grad_weight,
+)
 
 __all__ = [
     "avg_pool",
@@ -21,6 +27,10 @@ __all__ = [
     "conv_grad_bias",
     "conv_grad_input",
     "conv_grad_weight",
+    "conv_transpose",
+    "conv_transpose_grad_bias",
+    "conv_transpose_grad_input",
+    "conv_transpose_grad_weight",
     "max_pool",
     "max_pool_grad",
     "max_pool_select",

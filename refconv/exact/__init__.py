@@ -49,6 +49,12 @@ from refconv.exact.pooling import (
     max_pool_select,
 )
 from refconv.exact.sums import Exact, exactly
+from refconv.exact.transposed import (
+    conv_transpose,
+    conv_transpose_grad_bias,
+    conv_transpose_grad_input,
+    conv_transpose_grad_weight,
+)
 
 __all__ = [
     "BFLOAT16",
@@ -63,6 +69,10 @@ __all__ = [
     "conv_grad_bias",
     "conv_grad_input",
     "conv_grad_weight",
+    "conv_transpose",
+    "conv_transpose_grad_bias",
+    "conv_transpose_grad_input",
+    "conv_transpose_grad_weight",
     "exactly",
     "format_of",
     "max_pool",

@@ -53,10 +53,16 @@ def conv(
     checks.conv_bias(bias, f.g * f.m)
     at_x, at_w, at_y = products(f)
     y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, f.y_shape)
-    if bias is not None:
-        per_filter = np.broadcast_to(np.arange(f.g * f.m).reshape(-1, *(1,) * len(f.o)), f.y_shape)
-        y = y + exactly("bias", bias)[per_filter]
+    y = plus_bias(y, bias)
     return y[0] if unbatched else y
+
+
+def plus_bias(y: Exact, bias: Array | None) -> Exact:
+    """Return y, (N, M, *o), with the bias of its channel added to every sum."""
+    if bias is None:
+        return y
+    channels = np.arange(y.shape[1]).reshape(-1, *(1,) * (len(y.shape) - 2))
+    return y + exactly("bias", bias)[np.broadcast_to(channels, y.shape)]
 
 
 def conv_grad_input(

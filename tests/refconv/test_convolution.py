@@ -11,25 +11,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import refconv
-from refconv import columns, direct, tiles
+from memory import LAYOUTS, laid_out, plain, same
+from refconv import direct
 from strategies import COMPLEX, FLOATS, INTEGERS, ConvCase, conv_cases
 
 Array = NDArray[Any]
-
-
-@pytest.fixture(params=["usual tiles", "tiny tiles"])
-def tile_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test again with tiles of a few elements, so that every seam between them is crossed."""
-    if request.param == "tiny tiles":
-        monkeypatch.setattr(tiles, "SCRATCH_BYTES", 200)
-        monkeypatch.setattr(columns, "COLUMNS", 3)
-        monkeypatch.setattr(columns, "SHIFT_ROWS", 1)
-        monkeypatch.setattr(columns, "PRODUCTS", 1)
-
-
-def same(a: Array, b: Array) -> bool:
-    """Bit for bit, in shape and dtype too."""
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
 def all_four(module: Any, case: ConvCase, gy: Array) -> list[Array]:
@@ -138,48 +124,20 @@ class TestOneHot:
 class TestArrays:
     """Memory layout changes nothing, inputs stay as they were, results are new."""
 
-    LAYOUTS = (
-        "fortran",
-        "reversed",
-        "strided",
-        "broadcast",
-        "read-only",
-        "big-endian",
-        "channels last",
-    )
-
-    @staticmethod
-    def laid_out(a: Array, layout: str) -> Array:
-        if layout == "fortran":
-            return np.asfortranarray(a)
-        if layout == "reversed":
-            return np.ascontiguousarray(a[..., ::-1])[..., ::-1]
-        if layout == "strided":
-            return np.repeat(a, 2, axis=-1)[..., ::2]
-        if layout == "broadcast":
-            return np.broadcast_to(a[..., :1], a.shape)
-        if layout == "big-endian":
-            return a.astype(a.dtype.newbyteorder(">"))
-        if layout == "channels last":
-            return np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1)
-        a = a.copy()
-        a.setflags(write=False)
-        return a
-
     @pytest.mark.parametrize("layout", LAYOUTS)
     @pytest.mark.parametrize("kernel", [(3, 2), (1, 1)])
     @pytest.mark.parametrize("stride", [1, 2])
     def test_layouts(self, layout: str, kernel: tuple[int, int], stride: int) -> None:
         rng = np.random.default_rng(2)
-        x = self.laid_out(rng.integers(-3, 4, (2, 4, 6, 5)).astype(np.float32), layout)
-        w = self.laid_out(rng.integers(-3, 4, (6, 2, *kernel)).astype(np.float32), layout)
+        x = laid_out(rng.integers(-3, 4, (2, 4, 6, 5)).astype(np.float32), layout)
+        w = laid_out(rng.integers(-3, 4, (6, 2, *kernel)).astype(np.float32), layout)
         before = x.copy(), w.copy()
-        plain_x, plain_w = (np.ascontiguousarray(a.astype(np.float32)) for a in (x, w))
+        plain_x, plain_w = plain(x), plain(w)
         options: dict[str, Any] = {"stride": stride, "groups": 2}
         y = refconv.conv(x, w, **options)
         assert same(y, direct.conv(plain_x, plain_w, **options))
-        gy = self.laid_out(y, layout)
-        plain_gy = np.ascontiguousarray(gy.astype(np.float32))
+        gy = laid_out(y, layout)
+        plain_gy = plain(gy)
         assert same(
             refconv.conv_grad_input(x.shape, w, gy, **options),
             direct.conv_grad_input(x.shape, plain_w, plain_gy, **options),

@@ -3,9 +3,8 @@
 Each row is one bad call, made to the fast form, to the definition and to torch.
 """
 
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,19 +12,8 @@ import torch
 from torch.nn import functional
 
 import refconv
+from failing import Bad, fails_alike, zeros
 from refconv import direct
-
-
-class Bad(NamedTuple):
-    """A call that must fail: the arguments, and what the message must say."""
-
-    arguments: dict[str, Any]
-    says: str
-
-
-def zeros(*shape: int, dtype: Any = np.float32) -> Any:
-    return np.zeros(shape, dtype)
-
 
 X, W = zeros(2, 4, 8, 7), zeros(6, 4, 3, 2)
 CONV: dict[str, Any] = {"x": X, "weight": W}
@@ -114,32 +102,6 @@ BAD_AVG_POOLS = {
     "divisor zero": Bad({"divisor_override": 0}, "divisor_override must not be zero"),
     "divisor float": Bad({"divisor_override": 1.5}, "divisor_override must be an integer, got 1.5"),
 }
-
-
-def to_torch(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the same arguments for torch, where x is called input."""
-    tensors = {
-        name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
-        for name, v in arguments.items()
-    }
-    return {"input" if name == "x" else name: v for name, v in tensors.items()}
-
-
-def fails_alike(
-    ours: list[Callable[..., Any]],
-    theirs: Callable[..., Any],
-    arguments: dict[str, Any],
-    says: str,
-) -> None:
-    """Check that torch fails, and both forms with the same type and a message that says so."""
-    with pytest.raises(Exception) as expected:  # noqa: PT011 - the type is what is being found
-        theirs(**to_torch(arguments))
-    for function in ours:
-        with pytest.raises(expected.type) as error:
-            function(**arguments)
-        assert error.type in (TypeError, NotImplementedError, RuntimeError)
-        assert error.type is expected.type
-        assert re.search(says, str(error.value)), str(error.value)
 
 
 @pytest.mark.parametrize("name", BAD_CONVS)

@@ -185,6 +185,49 @@ def test_convolution_equals_the_definition_on_fractions(case: dict[str, Any]) ->
         same(got, direct.conv_grad_bias, gy)
 
 
+@settings(max_examples=40, deadline=None)
+@given(convolutions())
+def test_transposed_convolution_equals_the_definition_on_fractions(case: dict[str, Any]) -> None:
+    """With x and y of a convolution exchanged; what its last windows leave is output padding."""
+    c, options = case["w"].shape[0], case["options"]
+    if isinstance(options["padding"], str):
+        options |= {"padding": 0}
+    like = exact.conv(case["x"], case["w"], **options)
+    rank = case["w"].ndim - 2
+    sizes = zip(case["x"].shape[-rank:], like.shape[-rank:], case["w"].shape[2:], strict=True)
+    s, p, d = (np.broadcast_to(options[v], rank) for v in ("stride", "padding", "dilation"))
+    left = [
+        i - ((o - 1) * s[axis] - 2 * p[axis] + d[axis] * (k - 1) + 1)
+        for axis, (i, o, k) in enumerate(sizes)
+    ]
+    options |= {"output_padding": left}
+    x, w = floats(*like.shape, seed=7), case["w"]
+    b = None if case["b"] is None else floats(case["x"].shape[-rank - 1], seed=8)
+    y = exact.conv_transpose(x, w, b, **options)
+    assert y.shape == case["x"].shape
+    assert c == x.shape[-rank - 1]
+    same(y, direct.conv_transpose, x, w, b, **options)
+    gy = floats(*y.shape, seed=5)
+    same(
+        exact.conv_transpose_grad_input(x.shape, w, gy, **options),
+        direct.conv_transpose_grad_input, x.shape, w, gy, **options,
+    )  # fmt: skip
+    same(
+        exact.conv_transpose_grad_weight(x, w.shape, gy, **options),
+        direct.conv_transpose_grad_weight, x, w.shape, gy, **options,
+    )  # fmt: skip
+    if x.ndim == w.ndim:
+        same(exact.conv_transpose_grad_bias(gy), direct.conv_transpose_grad_bias, gy)
+
+
+def test_output_padding_beyond_the_stride_has_no_terms() -> None:
+    x, w = floats(1, 1, 2), floats(1, 1, 2, seed=1)
+    options = {"output_padding": 2, "dilation": 3}
+    y = exact.conv_transpose(x, w, **options)
+    assert y.terms.tolist() == [[[1, 1, 0, 1, 1, 0, 0]]]
+    same(y, direct.conv_transpose, x, w, **options)
+
+
 POOLS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((2, 3, 7), {"kernel_size": (3,), "stride": (2,), "padding": (1,), "ceil_mode": True}),
     ((2, 6), {"kernel_size": (2,), "stride": (1,)}),

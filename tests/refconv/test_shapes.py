@@ -48,9 +48,18 @@ def test_same_padding_keeps_the_size(k: int, d: int, i: int) -> None:
     assert shapes.conv_output_size(i, k, 1, (lo, hi), d) == i
 
 
+@given(st.integers(1, 9), small, small, st.integers(0, 3), st.integers(1, 3))
+def test_conv_transpose_output_size_undoes_conv_output_size(
+    i: int, k: int, s: int, p: int, d: int
+) -> None:
+    sizes = [shapes.conv_transpose_output_size(i, k, s, p, d, a) for a in range(s)]
+    assert sizes == [o for o in range(-7, 99) if shapes.conv_output_size(o, k, s, (p, p), d) == i]
+
+
 def test_sizes_stay_exact_where_floats_do_not() -> None:
     i = 2**60 + 1
     assert shapes.conv_output_size(i, 1, 2, (0, 0), 1) == 2**59 + 1
+    assert shapes.conv_transpose_output_size(2**59 + 1, 1, 2, 0, 1, 1) == 2**60 + 2
     assert shapes.pool_output_size(i, 2, 2, 0, 1, True) == 2**59 + 1
 
 
