@@ -13,10 +13,15 @@ Every name here has a twin of the same signature in `refconv.direct`: the defini
 from refconv import direct
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.pooling import (
+    adaptive_avg_pool,
+    adaptive_avg_pool_grad,
+    adaptive_max_pool,
+    adaptive_max_pool_grad,
     avg_pool,
     avg_pool_grad,
     max_pool,
     max_pool_grad,
+    max_pool_scatter,
     max_pool_select,
 )
 from refconv.transposed import (
@@ -27,6 +32,10 @@ from refconv.transposed import (
 )
 
 __all__ = [
+    "adaptive_avg_pool",
+    "adaptive_avg_pool_grad",
+    "adaptive_max_pool",
+    "adaptive_max_pool_grad",
     "avg_pool",
     "avg_pool_grad",
     "conv",
@@ -40,5 +49,6 @@ __all__ = [
     "direct",
     "max_pool",
     "max_pool_grad",
+    "max_pool_scatter",
     "max_pool_select",
 ]

@@ -93,3 +93,26 @@ def tap_range(i: int, o: int, k: int, s: int, p: int, d: int) -> tuple[int, int]
     first = max(0, -((k * d - p) // s))
     last = min(o, -((k * d - p - i) // s))
     return first, max(first, last)
+
+
+def adaptive_range(i: int, o: int, j: int) -> tuple[int, int]:
+    """Return the inputs [first, last) of output j: floor(j i / o) <= input < ceil((j + 1) i / o).
+
+    The windows cover the input; neighbours share at most one element where i >= o. Input m lies in
+    the windows adaptive_range(o, i, m) of the outputs: exchanging i and o turns one into the other.
+
+    >>> [adaptive_range(5, 3, j) for j in range(3)]
+    [(0, 2), (1, 4), (3, 5)]
+    >>> [adaptive_range(3, 5, m) for m in range(5)]
+    [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)]
+    """
+    return j * i // o, -(-((j + 1) * i) // o)
+
+
+def unpool_output_size(i: int, k: int, s: int, p: int) -> int:
+    """Return (i - 1) s - 2 p + k: the smallest input that a pool without dilation turns into i.
+
+    >>> unpool_output_size(2, 3, 2, 1)
+    3
+    """
+    return (i - 1) * s - 2 * p + k

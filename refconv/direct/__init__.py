@@ -5,12 +5,19 @@ shape arithmetic and the argument checks nothing is shared with the fast forms: 
 is stated here once more, on purpose, so that the two can be held against each other.
 """
 
+from refconv.direct.adaptive import (
+    adaptive_avg_pool,
+    adaptive_avg_pool_grad,
+    adaptive_max_pool,
+    adaptive_max_pool_grad,
+)
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.direct.pooling import (
     avg_pool,
     avg_pool_grad,
     max_pool,
     max_pool_grad,
+    max_pool_scatter,
     max_pool_select,
 )
 from refconv.direct.transposed import (
@@ -21,6 +28,10 @@ from refconv.direct.transposed import (
 )
 
 __all__ = [
+    "adaptive_avg_pool",
+    "adaptive_avg_pool_grad",
+    "adaptive_max_pool",
+    "adaptive_max_pool_grad",
     "avg_pool",
     "avg_pool_grad",
     "conv",
@@ -33,5 +44,6 @@ __all__ = [
     "conv_transpose_grad_weight",
     "max_pool",
     "max_pool_grad",
+    "max_pool_scatter",
     "max_pool_select",
 ]

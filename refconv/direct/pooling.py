@@ -29,6 +29,15 @@ def window(f: Pool, o: Shape) -> Iterator[Shape]:
 # --------------------------------------------------------------------------- maximum
 
 
+def largest(x: Array, inside: Iterator[Shape]) -> Shape:
+    """Return where x is largest among these positions: the first of equals, the last NaN."""
+    winner = next(inside)
+    for i in inside:
+        if x[i] > x[winner] or x[i] != x[i]:
+            winner = i
+    return winner
+
+
 def max_pool(
     x: Array,
     kernel_size: Ints,
@@ -47,12 +56,7 @@ def max_pool(
     indices = np.empty(f.y_shape, np.int64)
     for n, c in np.ndindex(f.n, f.c):
         for o in np.ndindex(f.o):
-            inside = window(f, o)
-            winner = next(inside)
-            for i in inside:
-                v = xs[(n, c, *i)]
-                if v > xs[(n, c, *winner)] or v != v:
-                    winner = i
+            winner = largest(xs[n, c], window(f, o))
             y[(n, c, *o)] = xs[(n, c, *winner)]
             indices[(n, c, *o)] = np.ravel_multi_index(winner, f.i)
     y, indices = (y[0], indices[0]) if unbatched else (y, indices)
@@ -76,14 +80,19 @@ def max_pool_grad(
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     at = checks.indices("indices", indices, grad_output.shape, f.i).reshape(f.y_shape)
+    gx = scatter(at, grad_output.reshape(f.y_shape), f.i)
+    return gx.reshape(f.x_shape[unbatched:])
 
-    acc = checks.accumulator(grad_output.dtype)
-    gy = grad_output.reshape(f.y_shape).astype(acc)
-    gx = np.zeros((f.n, f.c, math.prod(f.i)), acc)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
-            gx[n, c, at[(n, c, *o)]] += gy[(n, c, *o)]
-    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype)
+
+def scatter(indices: Array, values: Array, i: Shape) -> Array:
+    """Return maps of shape i, zero but for the values (..., *o) added at flat positions."""
+    lead = indices.shape[: -len(i)]
+    acc = checks.accumulator(values.dtype)
+    maps = np.zeros((*lead, math.prod(i)), acc)
+    v = values.astype(acc)
+    for o in np.ndindex(indices.shape):
+        maps[(*o[: len(lead)], indices[o])] += v[o]
+    return maps.reshape(*lead, *i).astype(values.dtype)
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
@@ -95,6 +104,17 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
         lead = o[:-rank]
         y[o] = x[lead].reshape(-1)[at[o]]
     return y
+
+
+def max_pool_scatter(
+    input_shape: Sequence[int], indices: Array, grad_output: Array, rank: int
+) -> Array:
+    """gx[n, c, indices[n, c, o]] += gy[n, c, o]; see `refconv.max_pool_scatter`."""
+    grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    shape = checks.integers("input_shape", input_shape)
+    at = checks.selection(shape, indices, rank)
+    checks.matches("grad_output", grad_output, at.shape)
+    return scatter(at, grad_output, shape[-rank:])
 
 
 # --------------------------------------------------------------------------- average

@@ -30,6 +30,12 @@ Fraction(-3602879701896397, 36028797018963968)
 array([[[-0.1, -0.1]]])
 """
 
+from refconv.exact.adaptive import (
+    adaptive_avg_pool,
+    adaptive_avg_pool_grad,
+    adaptive_max_pool,
+    adaptive_max_pool_grad,
+)
 from refconv.exact.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.exact.formats import (
     BFLOAT16,
@@ -63,6 +69,10 @@ __all__ = [
     "FLOAT64",
     "Exact",
     "Format",
+    "adaptive_avg_pool",
+    "adaptive_avg_pool_grad",
+    "adaptive_max_pool",
+    "adaptive_max_pool_grad",
     "avg_pool",
     "avg_pool_grad",
     "conv",

@@ -168,6 +168,7 @@ def divide(total: Array, divisor: Array, out: Array) -> None:
         np.multiply(quotient, np.sign(total) * np.sign(divisor).astype(total.dtype), out=out)
         return
     real = total.real.dtype
-    parts = out.view(real).reshape(*out.shape, -1)  # (..., 1), or (..., 2) for complex
+    count = out.dtype.itemsize // real.itemsize
+    parts = out.view(real).reshape(*out.shape, count)  # (..., 1), or (..., 2) for complex
     np.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
     parts += 0  # a zero is +0, as in torch, whatever the signs of sum and divisor

@@ -6,13 +6,14 @@ a scatter, gx[indices] += gy. Each is the derivative of the other, so every orde
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 
 from refconv import checks, tiles
 from refconv.checks import Array, Ints, Pool
 from refconv.pooling import taps
+from refconv.pooling.winners import gather, has_negative_zero, lowest, scatter, visit
 from refconv.shapes import last_axes
 from refconv.tiles import Box
 
@@ -124,18 +125,6 @@ def max_pool(
     return (y, indices) if return_indices else y
 
 
-def visit(number: int, v: Array, best: Array, winner: Array) -> None:
-    """Let tap `number`, of values v, win where it is larger than the best so far, or NaN."""
-    wins = np.greater(v, best, out=tiles.scratch(v.shape, np.dtype(bool), "wins"))
-    if v.dtype.kind == "f":
-        wins |= np.not_equal(v, v, out=tiles.scratch(v.shape, np.dtype(bool), "nan"))
-    np.maximum(best, v, out=best)
-    # taps come in order: the last to win has the largest number, 0 where it does not win
-    scored = tiles.scratch(v.shape, winner.dtype, "scored")
-    np.multiply(wins.view(np.uint8), winner.dtype.type(number), out=scored)
-    np.maximum(winner, scored, out=winner)
-
-
 def first_taps(f: Pool) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
     firsts = [
@@ -143,23 +132,6 @@ def first_taps(f: Pool) -> Array:
         for o, s, p, d in zip(f.o, f.s, f.p, f.d, strict=True)
     ]
     return taps.ravel(firsts, f.k).astype(np.min_scalar_type(math.prod(f.k) - 1))
-
-
-def lowest(dtype: np.dtype[Any]) -> Any:
-    """Return the value below all others."""
-    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
-
-
-def has_negative_zero(x: Array) -> bool:
-    """Return whether x holds -0.0."""
-    return x.dtype.kind == "f" and bool(np.any(np.signbit(x) & (x == 0)))
-
-
-def gather(planes: Array, indices: Array) -> Array:
-    """Return planes (p, *i) at flat positions (p, *o), as (p, *o)."""
-    flat = planes.reshape(len(planes), math.prod(planes.shape[1:]))
-    at = indices.reshape(len(indices), math.prod(indices.shape[1:]))
-    return np.take_along_axis(flat, at, 1).reshape(indices.shape)
 
 
 # --------------------------------------------------------------------------- gradient
@@ -208,22 +180,9 @@ def max_pool_grad(
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     indices = checks.indices("indices", indices, grad_output.shape, f.i)
 
-    gys, at = grad_output.reshape(-1, *f.o), indices.reshape(-1, *f.o)  # (N C, *o)
-    size = math.prod(f.i)
-    acc = checks.accumulator(grad_output.dtype)
-    gx = np.zeros((f.n * f.c, size), acc)
-    planes, boxes = taps.plane_blocks(f, gx.itemsize)
-
-    def task(block: slice) -> None:
-        onto, each = gx[block].reshape(-1), np.arange(block.stop - block.start) * size
-        for box in boxes:
-            spread = at[(block, *box)].reshape(len(each), -1) + each[:, None]
-            np.add.at(
-                onto, spread.reshape(-1), gys[(block, *box)].reshape(-1).astype(acc, copy=False)
-            )
-
-    tiles.run(task, planes)
-    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
+    planes = (f.n * f.c, *f.o)
+    gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
+    return gx.reshape(f.x_shape[unbatched:])
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
@@ -253,3 +212,38 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     planes = math.prod(at.shape[:-rank])
     flat = x.reshape(planes, *x.shape[-rank:])
     return gather(flat, at.reshape(planes, *at.shape[-rank:])).reshape(at.shape)
+
+
+def max_pool_scatter(
+    input_shape: Sequence[int], indices: Array, grad_output: Array, rank: int
+) -> Array:
+    """Add values onto the winners of any max pool: gx[n, c, indices[n, c, o]] += gy[n, c, o].
+
+    It is the adjoint of `max_pool_select`, in order of o: `max_pool_grad` and its kin without the
+    geometry, and the derivative of `max_unpool_grad`, which knows no pool.
+
+    Args:
+        input_shape: (..., *i).
+        indices: int64 flat positions among the last `rank` axes of `input_shape`, (..., *o).
+        grad_output: gy, of the shape of `indices`.
+        rank: the number of spatial axes.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
+
+    Raises:
+        TypeError, NotImplementedError: an argument is no array of numbers, or of int64.
+        RuntimeError: shapes do not fit, or a position lies outside x.
+
+    Source: the adjoint of a gather. Answers to torch.scatter_add on flat planes.
+
+    >>> max_pool_scatter((1, 1, 3), np.array([[[2, 0, 2]]]), np.array([[[1.0, 2.0, 4.0]]]), 1)
+    array([[[2., 0., 5.]]])
+    """
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    shape = checks.integers("input_shape", input_shape)
+    at = checks.selection(shape, indices, rank)
+    checks.matches("grad_output", grad_output, at.shape)
+    planes = (math.prod(shape[:-rank]), *at.shape[-rank:])
+    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(shape[-rank:]))
+    return gx.reshape(shape)

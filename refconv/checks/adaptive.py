@@ -1,0 +1,62 @@
+"""An adaptive pooling: the output size is given, the windows follow."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from refconv.checks.arguments import batched, integer, integers
+from refconv.shapes import Shape
+
+
+class Maps(NamedTuple):
+    """N C maps of i inputs and o outputs: what a pooling without a fixed window is."""
+
+    n: int
+    c: int
+    i: Shape
+    o: Shape
+
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, *i)."""
+        return (self.n, self.c, *self.i)
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, C, *o)."""
+        return (self.n, self.c, *self.o)
+
+    @property
+    def planes(self) -> int:
+        """N C."""
+        return self.n * self.c
+
+
+def adaptive(
+    x_shape: Sequence[int], output_size: Any, channels: int = 1, x_name: str = "x"
+) -> tuple[Maps, bool]:
+    """Return a checked adaptive pooling, and whether the input came without a batch axis.
+
+    The rank is len(output_size); one integer means the input is batched, of rank ndim - 2. At least
+    so many `channels` are asked for: a maximum needs one, an average does not.
+    """
+    shape = integers(x_name, x_shape)
+    if hasattr(output_size, "__index__"):
+        sizes: list[int | None] = [integer("output_size", output_size)] * max(1, len(shape) - 2)
+    else:
+        sizes = given("output_size", output_size)
+    if not sizes:
+        raise RuntimeError(f"output_size must have one entry per spatial axis, got {output_size!r}")
+    x, unbatched = batched(shape, len(sizes), x_name, "an adaptive pooling")
+    o = tuple(i if size is None else size for i, size in zip(x[2:], sizes, strict=True))
+    if min(o) < 0:
+        raise RuntimeError(f"output_size must be at least 0 in every axis, got {output_size!r}")
+    if x[1] < channels or min(x[2:]) < 1:
+        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+    return Maps(x[0], x[1], x[2:], o), unbatched
+
+
+def given(name: str, value: Any) -> list[int | None]:
+    """Return a sequence of integers or None as a list."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be integers, got {value!r}")
+    return [None if v is None else integer(name, v) for v in value]

@@ -1,0 +1,127 @@
+"""Windows of any start and size, laid out side by side.
+
+    Input 12345 --(3 windows: 12 234 45)--> 12. 234 45.
+
+Once every window has a place of its own, all as wide as the widest, tap k of all windows is a
+slice. The places beyond a narrower window hold what cannot matter: 0 for a sum, the lowest value
+for a maximum, which wins only if it is larger. Axes are laid out one after the other, for one tile
+of planes and outputs at a time.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from refconv import tiles
+from refconv.checks import Array
+from refconv.pooling import taps
+from refconv.pooling.winners import gather, has_negative_zero, lowest, visit
+from refconv.shapes import Shape
+from refconv.tiles import Box
+
+
+class Axis(NamedTuple):
+    """The windows along one axis: P planes, or one that stands for all."""
+
+    first: Array  # (P, o) where each window starts
+    at: Array  # (P, o, k) the input that each tap reads
+    beyond: Array  # (o, k) whether the tap lies beyond its window
+
+
+def axis(first: Array, size: Array) -> Axis:
+    """Return the windows that start at `first` (P, o) and have `size` (o) taps."""
+    k = np.arange(size.max(initial=0))
+    last = size[:, None] - 1
+    return Axis(first, first[..., None] + np.minimum(k, last), k > last)
+
+
+def kernel(axes: Sequence[Axis]) -> Shape:
+    """Return the size of the widest window."""
+    return tuple(a.at.shape[-1] for a in axes)
+
+
+def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -> Array:
+    """Return x laid out for a box of planes and outputs: (p, o_1, k_1, o_2, k_2, ...)."""
+    x = planes[box[0]]
+    shape: list[int] = [len(x)]
+    for number, (windows, side) in enumerate(zip(axes, box[1:], strict=True), 1):
+        at, outside = windows.at[:, side], windows.beyond[side].reshape(-1)
+        shape += at.shape[1:]
+        flat = at.reshape(len(at), outside.size)  # (P, o k)
+        if len(flat) > 1:  # every plane its own
+            others = [a for a in range(1, x.ndim) if a != number]
+            x = np.take_along_axis(x, np.expand_dims(flat[box[0]], others), number)
+        elif (np.diff(flat[0]) == 1).all():  # side by side as they are
+            first = int(flat[0, :1].sum())
+            x = np.moveaxis(np.moveaxis(x, number, 0)[first : first + outside.size], 0, number)
+        else:
+            x = x.take(flat[0], number)
+        if outside.any():  # x is a copy here: a tap beyond its window reads an element twice
+            np.moveaxis(x, number, 0)[outside] = beyond
+    return x.reshape(shape)
+
+
+def tap(laid: Array, k: Shape) -> Array:
+    """Return tap k of all windows, (p, *o)."""
+    index: list[slice | int] = [slice(None)]
+    for k_ in k:
+        index += [slice(None), k_]
+    view: Array = laid[tuple(index)]
+    return view
+
+
+def output_boxes(planes: int, axes: Sequence[Axis], itemsize: int) -> list[Box]:
+    """Cut (p, *o) into boxes of planes and outputs whose layout is small."""
+    outputs = taps.TILE_BYTES // itemsize // max(1, math.prod(kernel(axes)))
+    return tiles.boxes((planes, *(a.at.shape[1] for a in axes)), outputs)
+
+
+# --------------------------------------------------------------------------- sum and maximum
+
+
+def sums(planes: Array, axes: Sequence[Axis]) -> Array:
+    """Return the sum of every window, (p, *o), added in order of k."""
+    total = np.zeros((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
+
+    def task(box: Box) -> None:
+        laid, onto = side_by_side(planes, axes, box, 0), total[box]
+        for k in np.ndindex(kernel(axes)):
+            onto += tap(laid, k)
+
+    tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))
+    return total
+
+
+def largest(planes: Array, axes: Sequence[Axis]) -> tuple[Array, Array]:
+    """Return the winner of every window and its flat position, both (p, *o)."""
+    i, wide = planes.shape[1:], kernel(axes)
+    y = np.empty((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
+    indices = np.empty(y.shape, np.int64)
+    offset = taps.ravel([np.arange(k) for k in wide], i).reshape(-1)  # of each tap from the first
+    number_type = np.min_scalar_type(max(0, math.prod(wide) - 1))
+    steps = [math.prod(i[a + 1 :]) for a in range(len(i))]
+
+    def corner(box: Box) -> Array:
+        """Return the flat position of every window's first tap, (P, *o)."""
+        total: Array = np.zeros((1,) * (1 + len(i)), np.int64)
+        for number, (windows, side, step) in enumerate(zip(axes, box[1:], steps, strict=True), 1):
+            first = windows.first[box[0] if len(windows.first) > 1 else slice(None), side]
+            others = [a for a in range(1, 1 + len(i)) if a != number]
+            total = total + np.expand_dims(first, others) * step
+        return total
+
+    def task(box: Box) -> None:
+        laid, best = side_by_side(planes, axes, box, lowest(planes.dtype)), y[box]
+        winner = tiles.scratch(best.shape, number_type, "winner")
+        winner.fill(0)
+        best.fill(lowest(planes.dtype))
+        for number, k in enumerate(np.ndindex(wide)):
+            visit(number, tap(laid, k), best, winner)
+        np.add(corner(box), offset.take(winner), out=indices[box])
+        if has_negative_zero(planes[box[0]]):  # of 0 and -0 the first wins
+            best[...] = gather(planes[box[0]], indices[box])
+
+    tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))
+    return y, indices
