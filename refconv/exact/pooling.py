@@ -114,8 +114,8 @@ def avg_pool_grad(
 ) -> Exact:
     """gx[i] = sum of gy / divisor over the windows that hold i, exactly.
 
-    The shares gy / divisor are brought to one denominator, the least that serves them all: where it
-    is 1, no division rounds.
+    The shares gy / divisor are brought to one denominator, the least odd one that serves them all:
+    where it is 1, no division rounds.
     """
     gy, e = scaled("grad_output", grad_output)
     f, unbatched = checks.pool(
@@ -126,7 +126,9 @@ def avg_pool_grad(
     common = math.lcm(*count.ravel())
     shares = gy.reshape(f.y_shape) * (common // count)
     factor = math.gcd(common, *shares.ravel())
+    rest = common // factor
+    halvings = (rest & -rest).bit_length() - 1  # a division by 2 rounds nothing
     at_x, at_y = taps(f)
-    gx = total((shares // factor).ravel()[at_y], e, at_x, f.x_shape)
-    gx = gx.divided_by(np.array(common // factor, object))
+    gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, f.x_shape)
+    gx = gx.divided_by(np.array(rest >> halvings, object))
     return gx[0] if unbatched else gx
