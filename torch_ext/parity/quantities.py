@@ -32,7 +32,10 @@ FORWARD = ("y", "y (no grad)", "gy(gx)", "gy(gw)")
 
 
 def observe(operator: Operator, case: Case, leaves: Values, order: int, found: Values) -> None:
-    """Put the quantities of operator(...) into `found`, one after the other, until one raises."""
+    """Put the quantities of operator(...) into `found`, one after the other, until one raises.
+
+    An output that cannot be differentiated by gy ends it too.
+    """
     arguments: tuple[Tensor | None, ...] = (leaves["x"],)
     if case.family == "conv":
         arguments += (leaves["weight"], leaves.get("bias"))
@@ -43,12 +46,9 @@ def observe(operator: Operator, case: Case, leaves: Values, order: int, found: V
         found["y (with indices)"] = y
     y = found["y"] = operator(*arguments, **case.options)
     gy = leaves["gy"]
-    if y.shape != gy.shape:
-        raise RuntimeError(f"y has shape {tuple(y.shape)}, expected {tuple(gy.shape)}")
-    names = [name for name in ("x", "weight", "bias") if name in leaves]
-    variables = [leaves[name] for name in names]
-    if order < 1:
+    if order < 1 or not isinstance(y, Tensor) or y.shape != gy.shape:
         return
+    variables = [leaves[name] for name in ("x", "weight", "bias") if name in leaves]
     gradients = torch.autograd.grad(y, variables, gy, create_graph=order > 1)
     found |= dict(zip(("gx", "gw", "gb"), gradients, strict=False))
     if order < 2:

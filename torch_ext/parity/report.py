@@ -67,7 +67,7 @@ class Row:
         """Turn a dtype that the candidate never implements into a skipped row."""
         if self.trials and self.not_implemented == self.trials:
             mine = [f for f in self.failures if f.party == "candidate"]
-            self.skipped = mine[0].message
+            self.skipped = mine[0].message.removeprefix("raised ")
             self.failures = [f for f in self.failures if f.party != "candidate"]
 
     @property
