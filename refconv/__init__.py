@@ -23,6 +23,8 @@ from refconv.pooling import (
     max_pool_grad,
     max_pool_scatter,
     max_pool_select,
+    max_unpool,
+    max_unpool_grad,
 )
 from refconv.transposed import (
     conv_transpose,
@@ -51,4 +53,6 @@ __all__ = [
     "max_pool_grad",
     "max_pool_scatter",
     "max_pool_select",
+    "max_unpool",
+    "max_unpool_grad",
 ]

@@ -1,8 +1,9 @@
 """Argument normalisation and errors: every operator, direct or fast, enters through here.
 
 Errors are of the type torch raises for the same mistake (TypeError for a wrong Python type,
-NotImplementedError for a dtype without the operator, RuntimeError for everything else) and name the
-argument, what it was and what was expected.
+NotImplementedError for a dtype without the operator, ValueError for the output size of an unpooling
+or of a fractional pooling, RuntimeError for everything else) and name the argument, what it was and
+what was expected.
 """
 
 from refconv.checks.adaptive import Maps, adaptive
@@ -30,6 +31,7 @@ from refconv.checks.convolution import (
     grad_bias,
 )
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
+from refconv.checks.unpool import unpool
 
 __all__ = [
     "NUMBERS",
@@ -58,4 +60,5 @@ __all__ = [
     "same_dtype",
     "selection",
     "summing",
+    "unpool",
 ]

@@ -26,6 +26,10 @@ from refconv.direct.transposed import (
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
 )
+from refconv.direct.unpool import (
+    max_unpool,
+    max_unpool_grad,
+)
 
 __all__ = [
     "adaptive_avg_pool",
@@ -46,4 +50,6 @@ __all__ = [
     "max_pool_grad",
     "max_pool_scatter",
     "max_pool_select",
+    "max_unpool",
+    "max_unpool_grad",
 ]

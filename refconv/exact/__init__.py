@@ -61,6 +61,10 @@ from refconv.exact.transposed import (
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
 )
+from refconv.exact.unpool import (
+    max_unpool,
+    max_unpool_grad,
+)
 
 __all__ = [
     "BFLOAT16",
@@ -88,6 +92,8 @@ __all__ = [
     "max_pool",
     "max_pool_grad",
     "max_pool_select",
+    "max_unpool",
+    "max_unpool_grad",
     "rounded",
     "ulp_distance",
 ]

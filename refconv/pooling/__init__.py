@@ -13,6 +13,10 @@ from refconv.pooling.max import (
     max_pool_scatter,
     max_pool_select,
 )
+from refconv.pooling.unpool import (
+    max_unpool,
+    max_unpool_grad,
+)
 
 __all__ = [
     "adaptive_avg_pool",
@@ -25,4 +29,6 @@ __all__ = [
     "max_pool_grad",
     "max_pool_scatter",
     "max_pool_select",
+    "max_unpool",
+    "max_unpool_grad",
 ]

@@ -7,6 +7,8 @@ With the indices fixed the two are linear and each other's adjoint, whatever poo
 """
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,18 +52,29 @@ def scatter(indices: Array, values: Array, size: int) -> Array:
 
     float16 is summed in float32 and rounded once.
     """
-    count = math.prod(indices.shape[1:])
+    planes = np.zeros((len(indices), size), checks.accumulator(values.dtype))
+    write(indices, values, planes, np.add.at)
+    return planes.astype(values.dtype, copy=False)
+
+
+def place(indices: Array, values: Array, size: int) -> Array:
+    """Return planes (p, size) of zeros, values (p, *o) put at flat positions: the last stays."""
+    planes = np.zeros((len(indices), size), values.dtype)
+    write(indices, values, planes, operator.setitem)
+    return planes
+
+
+def write(indices: Array, values: Array, planes: Array, how: Callable[..., Any]) -> None:
+    """Call how(plane, positions, values) for all planes (p, size), in order of o."""
+    count, size = math.prod(indices.shape[1:]), planes.shape[1]
     at, v = indices.reshape(len(indices), count), values.reshape(len(values), count)
-    acc = checks.accumulator(values.dtype)
-    planes = np.zeros((len(indices), size), acc)
-    most = taps.TILE_BYTES // acc.itemsize
+    most = taps.TILE_BYTES // planes.itemsize
     runs = tiles.blocks(count, most)
 
     def task(block: slice) -> None:
         onto, each = planes[block].reshape(-1), np.arange(block.stop - block.start) * size
         for run in runs:
             spread = at[block, run] + each[:, None]
-            np.add.at(onto, spread.reshape(-1), v[block, run].reshape(-1).astype(acc, copy=False))
+            how(onto, spread.reshape(-1), v[block, run].reshape(-1).astype(onto.dtype, copy=False))
 
     tiles.run(task, tiles.blocks(len(indices), most // max(1, size)))
-    return planes.astype(values.dtype, copy=False)

@@ -1,0 +1,48 @@
+"""An unpooling: the size it leads to, and what can be wrong with it."""
+
+from collections.abc import Sequence
+
+from refconv import shapes
+from refconv.checks.adaptive import Maps
+from refconv.checks.arguments import Ints, batched, integers, per_axis
+
+
+def unpool(
+    x_shape: Sequence[int],
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    output_size: Sequence[int] | None,
+    x_name: str = "x",
+) -> tuple[Maps, bool]:
+    """Return a checked unpooling, and whether the input came without a batch axis.
+
+    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2. Sizes
+    that no such pool could have had are ValueErrors, as in torch.
+    """
+    shape = integers(x_name, x_shape)
+    rank = max(1, len(shape) - 2)
+    if not hasattr(kernel_size, "__index__"):
+        rank = len(integers("kernel_size", kernel_size))
+    k = per_axis("kernel_size", kernel_size, rank, 1)
+    x, unbatched = batched(shape, rank, x_name, "an unpooling")
+    s = k if stride is None else per_axis("stride", stride, rank, 1)
+    p = per_axis("padding", padding, rank, 0)
+    if min(x[1:]) < 1:
+        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+    o = least = tuple(map(shapes.unpool_output_size, x[2:], k, s, p))
+    if output_size is not None:
+        given = integers("output_size", output_size)
+        if len(given) not in (rank, rank + 2):
+            raise ValueError(
+                f"output_size must have one entry per spatial axis ({rank}), or two more before "
+                f"them, got {output_size!r}"
+            )
+        o = given[-rank:]
+        if any(abs(o_ - l_) >= s_ for o_, l_, s_ in zip(o, least, s, strict=True)):
+            raise ValueError(
+                f"output_size must be less than stride={s} away from {least}, got {output_size!r}"
+            )
+    if min(o) < 0:
+        raise ValueError(f"padding={padding!r} leaves an output of negative size {o}")
+    return Maps(x[0], x[1], x[2:], o), unbatched
