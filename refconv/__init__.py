@@ -12,6 +12,7 @@ Every name here has a twin of the same signature in `refconv.direct`: the defini
 
 from refconv import direct
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.padding import pad, pad_grad
 from refconv.pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
@@ -55,4 +56,6 @@ __all__ = [
     "max_pool_select",
     "max_unpool",
     "max_unpool_grad",
+    "pad",
+    "pad_grad",
 ]

@@ -161,3 +161,47 @@ def pool_cases(
     return PoolCase(
         integers_in(rng, (n, c, *i), dtype, 3), (k, stride, p), d, draw(st.booleans()), rng
     )
+
+
+@dataclass(frozen=True)
+class PadCase:
+    """The arguments of one padding, with integer-valued data."""
+
+    x: Array
+    padding: tuple[int, ...]
+    mode: str
+    value: int
+    rng: np.random.Generator
+
+    def like(self, shape: tuple[int, ...]) -> Array:
+        """Draw more data of the same kind."""
+        return integers_in(self.rng, shape, self.x.dtype, 3)
+
+
+@st.composite
+def pad_cases(
+    draw: st.DrawFn,
+    ranks: tuple[int, ...] = (1, 2, 3, 4),
+    leads: tuple[int, ...] = (0, 1, 2),
+    dtypes: Any = FLOATS,
+) -> PadCase:
+    """Draw a padding, or a cropping, that its mode allows; `leads` axes in front stay alone."""
+    rank = draw(st.sampled_from(ranks))
+    mode = draw(st.sampled_from(["constant", "reflect", "replicate", "circular"]))
+    axes = []
+    for _ in range(rank):
+        i = draw(st.integers(1, 5 if rank < 3 else 3))
+        crop = draw(st.integers(0, i - 1))  # from one side, so that something is left
+        most = {"reflect": i - 1, "circular": i - crop}.get(mode, 3)
+        sides = (draw(st.integers(0, most)), draw(st.sampled_from([-crop, min(crop, most)])))
+        axes.append((i, sides if draw(st.booleans()) else sides[::-1]))
+    lead = tuple(draw(st.integers(1, 3)) for _ in range(draw(st.sampled_from(leads))))
+    lead = (draw(st.integers(0, 2)), *lead[1:]) if len(lead) == 2 else lead
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return PadCase(
+        integers_in(rng, (*lead, *(i for i, _ in axes)), draw(st.sampled_from(dtypes)), 3),
+        tuple(side for _, sides in reversed(axes) for side in sides),
+        mode,
+        draw(st.integers(0, 3)) if mode == "constant" else 0,
+        rng,
+    )

@@ -19,7 +19,7 @@ ALLOWED = {
     "refconv": {"refconv"},
     "refconv.shapes": set(),
     "refconv.checks": {"refconv.shapes"},
-    "refconv.padding": BASE,
+    "refconv.padding": BASE | {"refconv.tiles"},
     "refconv.windows": BASE,
     "refconv.tiles": BASE,
     "refconv.columns": TILED,

@@ -30,6 +30,7 @@ from refconv.checks.convolution import (
     conv_transpose,
     grad_bias,
 )
+from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
 from refconv.checks.unpool import unpool
 
@@ -40,6 +41,7 @@ __all__ = [
     "Conv",
     "Ints",
     "Maps",
+    "Pad",
     "Pool",
     "accumulator",
     "adaptive",
@@ -50,11 +52,13 @@ __all__ = [
     "conv_padding",
     "conv_transpose",
     "divisor_override",
+    "fill_value",
     "grad_bias",
     "indices",
     "integer",
     "integers",
     "matches",
+    "pad",
     "per_axis",
     "pool",
     "same_dtype",

@@ -12,6 +12,7 @@ from refconv.direct.adaptive import (
     adaptive_max_pool_grad,
 )
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.direct.padding import pad, pad_grad
 from refconv.direct.pooling import (
     avg_pool,
     avg_pool_grad,
@@ -52,4 +53,6 @@ __all__ = [
     "max_pool_select",
     "max_unpool",
     "max_unpool_grad",
+    "pad",
+    "pad_grad",
 ]
