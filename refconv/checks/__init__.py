@@ -2,8 +2,8 @@
 
 Errors are of the type torch raises for the same mistake (TypeError for a wrong Python type,
 NotImplementedError for a dtype without the operator, ValueError for the output size of an unpooling
-or of a fractional pooling, RuntimeError for everything else) and name the argument, what it was and
-what was expected.
+or of a fractional pooling, ZeroDivisionError for a norm of power 0, RuntimeError for everything
+else) and name the argument, what it was and what was expected.
 """
 
 from refconv.checks.adaptive import Maps, adaptive
@@ -30,6 +30,7 @@ from refconv.checks.convolution import (
     conv_transpose,
     grad_bias,
 )
+from refconv.checks.lp import norm_type
 from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
 from refconv.checks.unpool import unpool
@@ -58,6 +59,7 @@ __all__ = [
     "integer",
     "integers",
     "matches",
+    "norm_type",
     "pad",
     "per_axis",
     "pool",

@@ -12,6 +12,10 @@ from refconv.direct.adaptive import (
     adaptive_max_pool_grad,
 )
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.direct.lp import (
+    lp_pool,
+    lp_pool_grad,
+)
 from refconv.direct.padding import pad, pad_grad
 from refconv.direct.pooling import (
     avg_pool,
@@ -47,6 +51,8 @@ __all__ = [
     "conv_transpose_grad_bias",
     "conv_transpose_grad_input",
     "conv_transpose_grad_weight",
+    "lp_pool",
+    "lp_pool_grad",
     "max_pool",
     "max_pool_grad",
     "max_pool_scatter",

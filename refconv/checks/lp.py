@@ -1,0 +1,13 @@
+"""The exponent of a power-average pooling."""
+
+from numbers import Real
+from typing import Any
+
+
+def norm_type(value: Any) -> float:
+    """Return p: any real number or infinity, but not 0, which has no root."""
+    if not isinstance(value, Real):
+        raise TypeError(f"norm_type must be a number, got {value!r} ({type(value).__name__})")
+    if value == 0:
+        raise ZeroDivisionError(f"norm_type must not be zero, got {value!r}")
+    return float(value)
