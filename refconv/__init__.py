@@ -12,6 +12,7 @@ Every name here has a twin of the same signature in `refconv.direct`: the defini
 
 from refconv import direct
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.folding import fold, unfold
 from refconv.padding import pad, pad_grad
 from refconv.pooling import (
     adaptive_avg_pool,
@@ -52,6 +53,7 @@ __all__ = [
     "conv_transpose_grad_input",
     "conv_transpose_grad_weight",
     "direct",
+    "fold",
     "lp_pool",
     "lp_pool_grad",
     "max_pool",
@@ -62,4 +64,5 @@ __all__ = [
     "max_unpool_grad",
     "pad",
     "pad_grad",
+    "unfold",
 ]

@@ -20,10 +20,10 @@ import numpy as np
 
 from refconv import tiles
 from refconv.checks import Array, Conv
-from refconv.padding import Sides, read_box
+from refconv.padding import Sides, add_box, read_box
 from refconv.shapes import Shape, last_axes, window_extent
 from refconv.tiles import Box
-from refconv.windows import windows
+from refconv.windows import add_windows, windows
 
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
@@ -96,15 +96,33 @@ def input_box(f: Conv, box: Box) -> Sides:
     ]
 
 
+def read_patch(f: Conv, x: Array, box: Box) -> Array:
+    """Return what a box of outputs reads of x, (..., *i), zeros too: a view where it can be."""
+    sides = input_box(f, box)
+    if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
+        view: Array = x[last_axes(slice(lo, hi) for lo, hi in sides)]
+        return view
+    return read_box(x, sides, tiles.scratch(patch_shape(x, sides), x.dtype, "patch"))
+
+
+def add_patch(f: Conv, x: Array, by_window: Array, box: Box) -> None:
+    """Add the windows of a box of outputs, (..., *k, *o), back onto x: adjoint of `read_patch`."""
+    sides = input_box(f, box)
+    patch = tiles.scratch(patch_shape(x, sides), x.dtype, "patch")
+    patch.fill(0)
+    add_windows(patch, by_window, f.s, f.d)
+    add_box(x, sides, patch)
+
+
+def patch_shape(x: Array, sides: Sides) -> Shape:
+    """Return the shape of a box of x, (..., *sides)."""
+    return (*x.shape[: x.ndim - len(sides)], *(hi - lo for lo, hi in sides))
+
+
 def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box) -> list[Array]:
     """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
-    x, sides = xs[n, g, c], input_box(f, box)
-    if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
-        patch = x[last_axes(slice(lo, hi) for lo, hi in sides)]
-    else:
-        shape = (*x.shape[:3], *(hi - lo for lo, hi in sides))
-        patch = read_box(x, sides, tiles.scratch(shape, x.dtype, "patch"))
-    o = tiles.extent(box)
+    x = xs[n, g, c]
+    patch, o = read_patch(f, x, box), tiles.extent(box)
     further = f.d[0] * (by.shifts - 1)
     k: Shape = f.k if by.shifts == 1 else (1, *f.k[1:])
     # (n, g, c, *k, *o) -> (g, c, *k, n, *o)

@@ -21,12 +21,10 @@ import numpy as np
 
 from refconv import checks, tiles
 from refconv.checks import Array, Conv, Ints
-from refconv.columns import columns, cut, flat, input_box, kernels, side_by_side
+from refconv.columns import add_patch, columns, cut, flat, kernels, side_by_side
 from refconv.columns import weight as weight_of
-from refconv.padding import add_box
 from refconv.shapes import Pads, window_extent
 from refconv.tiles import Box
-from refconv.windows import add_windows
 
 PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 
@@ -214,12 +212,7 @@ def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
             # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
             counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
             by_window = np.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
-            sides = input_box(f, box)
-            lead = (n.stop - n.start, *counts[:2])
-            patch = tiles.scratch((*lead, *(b - a for a, b in sides)), gy.dtype, "patch")
-            patch.fill(0)
-            add_windows(patch, by_window, f.s, f.d)
-            add_box(gx[n, g, c], sides, patch)
+            add_patch(f, gx[n, g, c], by_window, box)
         if bs is not None:
             gx[n, g, c] += bs[g, c]
 

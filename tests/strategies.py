@@ -205,3 +205,38 @@ def pad_cases(
         draw(st.integers(0, 3)) if mode == "constant" else 0,
         rng,
     )
+
+
+@dataclass(frozen=True)
+class FoldCase:
+    """The arguments of one unfolding, and of the folding back, with integer-valued data."""
+
+    x: Array
+    window: tuple[Any, ...]  # kernel_size, dilation, padding, stride
+    rng: np.random.Generator
+
+    def like(self, shape: tuple[int, ...]) -> Array:
+        """Draw more data of the same kind."""
+        return integers_in(self.rng, shape, self.x.dtype, 3)
+
+
+@st.composite
+def fold_cases(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS
+) -> FoldCase:
+    """Draw an unfolding, with a batch or without."""
+    rank = draw(st.sampled_from(ranks))
+    axis = st.tuples(
+        st.integers(1, 3 if rank < 3 else 2),  # k
+        st.integers(1, 2 if rank > 2 else 3),  # d
+        st.integers(0, 2),  # p
+        st.integers(1, 3),  # s
+        st.integers(0, 4 if rank < 3 else 1),  # more input than one window needs
+    )
+    axes = draw(st.lists(axis, min_size=rank, max_size=rank))
+    i = tuple(max(1, d * (k - 1) + 1 - 2 * p) + more for k, d, p, _, more in axes)
+    batch = draw(st.sampled_from([(), (0,), (1,), (2,)]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (*batch, draw(st.integers(1, 3)), *i)
+    x = integers_in(rng, shape, draw(st.sampled_from(dtypes)), 3)
+    return FoldCase(x, tuple(zip(*axes, strict=True))[:4], rng)

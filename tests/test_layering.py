@@ -1,8 +1,8 @@
 """Who may import whom: the table of the house, in force.
 
 shapes <- checks <- {padding, windows, tiles} <- {columns, pooling};
-columns <- convolution <- transposed; the definitions in `direct` see shapes and checks only, so that
-a bug in a fast form cannot reach them.
+columns <- {convolution, folding}; convolution <- transposed; the definitions in `direct` see shapes
+and checks only, so that a bug in a fast form cannot reach them.
 """
 
 import ast
@@ -24,6 +24,7 @@ ALLOWED = {
     "refconv.tiles": BASE,
     "refconv.columns": TILED,
     "refconv.convolution": TILED | {"refconv.columns"},
+    "refconv.folding": TILED | {"refconv.columns"},
     "refconv.transposed": BASE | {"refconv.convolution"},
     "refconv.pooling": TILED,
     "refconv.direct": BASE,

@@ -30,6 +30,7 @@ from refconv.checks.convolution import (
     conv_transpose,
     grad_bias,
 )
+from refconv.checks.folding import fold, unfold
 from refconv.checks.lp import norm_type
 from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
@@ -54,6 +55,7 @@ __all__ = [
     "conv_transpose",
     "divisor_override",
     "fill_value",
+    "fold",
     "grad_bias",
     "indices",
     "integer",
@@ -66,5 +68,6 @@ __all__ = [
     "same_dtype",
     "selection",
     "summing",
+    "unfold",
     "unpool",
 ]

@@ -12,6 +12,7 @@ from refconv.direct.adaptive import (
     adaptive_max_pool_grad,
 )
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.direct.folding import fold, unfold
 from refconv.direct.lp import (
     lp_pool,
     lp_pool_grad,
@@ -51,6 +52,7 @@ __all__ = [
     "conv_transpose_grad_bias",
     "conv_transpose_grad_input",
     "conv_transpose_grad_weight",
+    "fold",
     "lp_pool",
     "lp_pool_grad",
     "max_pool",
@@ -61,4 +63,5 @@ __all__ = [
     "max_unpool_grad",
     "pad",
     "pad_grad",
+    "unfold",
 ]

@@ -1,0 +1,63 @@
+"""Unfolding and folding by definition: every tap of every window, one way and the other."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from refconv import checks
+from refconv.checks import Array, Conv, Ints
+from refconv.shapes import Shape
+
+NUMBERS = checks.NUMBERS + "bO"  # object arrays (fractions, big integers) run here too
+
+
+def taps(f: Conv) -> Iterator[tuple[Shape, Shape]]:
+    """Yield the index into x, (N, C, *i), and into the columns, (N, C, *k, *o), of every tap.
+
+    A tap outside x is left out, which is what zero padding means.
+    """
+    for n, c in np.ndindex(f.n, f.c):
+        for k in np.ndindex(f.k):
+            for o in np.ndindex(f.o):
+                i = tuple(
+                    o_ * s + k_ * d - before
+                    for o_, s, k_, d, (before, _) in zip(o, f.s, k, f.d, f.p, strict=True)
+                )
+                if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
+                    yield (n, c, *i), (n, c, *k, *o)
+
+
+def unfold(
+    x: Array,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Array:
+    """cols[c k, o] = x[c, o s + k d - p]; see `refconv.unfold`."""
+    x = checks.array("x", x, NUMBERS)
+    f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
+    xs, cols = x.reshape(f.x_shape), np.zeros((f.n, f.c, *f.k, *f.o), x.dtype)
+    for at_x, at_cols in taps(f):
+        cols[at_cols] = xs[at_x]
+    return cols.reshape((f.n, f.m, math.prod(f.o))[unbatched:])
+
+
+@np.errstate(all="ignore")
+def fold(
+    cols: Array,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Array:
+    """x[c, i] = sum of cols[c k, o] over o s + k d - p = i; see `refconv.fold`."""
+    cols = checks.array("cols", cols, NUMBERS)
+    f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    acc = checks.accumulator(cols.dtype)
+    by_window, x = cols.reshape(f.n, f.c, *f.k, *f.o).astype(acc), np.zeros(f.x_shape, acc)
+    for at_x, at_cols in taps(f):
+        x[at_x] += by_window[at_cols]
+    return x.astype(cols.dtype).reshape(f.x_shape[unbatched:])
