@@ -31,6 +31,7 @@ from refconv.checks.convolution import (
     grad_bias,
 )
 from refconv.checks.folding import fold, unfold
+from refconv.checks.fractional import Ratios, fractional, samples
 from refconv.checks.lp import norm_type
 from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
@@ -45,6 +46,7 @@ __all__ = [
     "Maps",
     "Pad",
     "Pool",
+    "Ratios",
     "accumulator",
     "adaptive",
     "array",
@@ -56,6 +58,7 @@ __all__ = [
     "divisor_override",
     "fill_value",
     "fold",
+    "fractional",
     "grad_bias",
     "indices",
     "integer",
@@ -66,6 +69,7 @@ __all__ = [
     "per_axis",
     "pool",
     "same_dtype",
+    "samples",
     "selection",
     "summing",
     "unfold",

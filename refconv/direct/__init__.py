@@ -13,6 +13,10 @@ from refconv.direct.adaptive import (
 )
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.direct.folding import fold, unfold
+from refconv.direct.fractional import (
+    fractional_max_pool,
+    fractional_max_pool_grad,
+)
 from refconv.direct.lp import (
     lp_pool,
     lp_pool_grad,
@@ -53,6 +57,8 @@ __all__ = [
     "conv_transpose_grad_input",
     "conv_transpose_grad_weight",
     "fold",
+    "fractional_max_pool",
+    "fractional_max_pool_grad",
     "lp_pool",
     "lp_pool_grad",
     "max_pool",

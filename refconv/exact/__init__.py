@@ -47,11 +47,16 @@ from refconv.exact.formats import (
     rounded,
     ulp_distance,
 )
+from refconv.exact.fractional import (
+    fractional_max_pool,
+    fractional_max_pool_grad,
+)
 from refconv.exact.pooling import (
     avg_pool,
     avg_pool_grad,
     max_pool,
     max_pool_grad,
+    max_pool_scatter,
     max_pool_select,
 )
 from refconv.exact.sums import Exact, exactly
@@ -89,8 +94,11 @@ __all__ = [
     "conv_transpose_grad_weight",
     "exactly",
     "format_of",
+    "fractional_max_pool",
+    "fractional_max_pool_grad",
     "max_pool",
     "max_pool_grad",
+    "max_pool_scatter",
     "max_pool_select",
     "max_unpool",
     "max_unpool_grad",

@@ -10,6 +10,7 @@ import numpy as np
 from refconv import checks, direct
 from refconv.checks import Array, Maps
 from refconv.direct.adaptive import sides, window
+from refconv.exact.pooling import max_pool_scatter
 from refconv.exact.sums import Exact, exactly, scaled, total
 
 
@@ -79,11 +80,6 @@ def adaptive_max_pool_grad(
     input_shape: Sequence[int], indices: Array, grad_output: Array, output_size: Any
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    gy, e = scaled("grad_output", grad_output)
     f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, grad_output.shape, f.i)
-    at = at.reshape(f.planes, math.prod(f.o))
-    at = at + np.arange(f.planes).reshape(-1, 1) * math.prod(f.i)
-    gx = total(gy.ravel(), e, at.ravel(), f.x_shape)
-    return gx[0] if unbatched else gx
+    return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))

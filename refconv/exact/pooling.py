@@ -53,20 +53,29 @@ def max_pool_grad(
     ceil_mode: bool = False,
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    gy, e = scaled("grad_output", grad_output)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, grad_output.shape, f.i).reshape(f.n * f.c, -1)
-    at = at + np.arange(f.n * f.c).reshape(-1, 1) * math.prod(f.i)
-    gx = total(gy.ravel(), e, at.ravel(), f.x_shape)
-    return gx[0] if unbatched else gx
+    return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Exact:
     """y[n, c, o] = x[n, c, indices[n, c, o]]: a choice, which rounds nothing."""
     return exactly("x", direct.max_pool_select(x, indices, rank))
+
+
+def max_pool_scatter(
+    input_shape: Sequence[int], indices: Array, grad_output: Array, rank: int
+) -> Exact:
+    """gx[n, c, indices[n, c, o]] += gy[n, c, o], exactly."""
+    gy, e = scaled("grad_output", grad_output)
+    shape = checks.integers("input_shape", input_shape)
+    at = checks.selection(shape, indices, rank)
+    checks.matches("grad_output", grad_output, at.shape)
+    planes, size = math.prod(shape[:-rank]), math.prod(shape[-rank:])
+    each = np.arange(planes).reshape(*shape[:-rank], *(1,) * rank) * size
+    return total(gy.ravel(), e, (at + each).ravel(), shape)
 
 
 # --------------------------------------------------------------------------- average

@@ -7,6 +7,10 @@ from refconv.pooling.adaptive import (
     adaptive_max_pool_grad,
 )
 from refconv.pooling.avg import avg_pool, avg_pool_grad
+from refconv.pooling.fractional import (
+    fractional_max_pool,
+    fractional_max_pool_grad,
+)
 from refconv.pooling.lp import (
     lp_pool,
     lp_pool_grad,
@@ -29,6 +33,8 @@ __all__ = [
     "adaptive_max_pool_grad",
     "avg_pool",
     "avg_pool_grad",
+    "fractional_max_pool",
+    "fractional_max_pool_grad",
     "lp_pool",
     "lp_pool_grad",
     "max_pool",

@@ -1,0 +1,91 @@
+"""A fractional max pooling: its sizes, and the random numbers that place its windows."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from refconv.checks.adaptive import Maps
+from refconv.checks.arguments import Array, Ints, array, batched, integers, per_axis
+from refconv.shapes import Shape
+
+Ratios = float | Sequence[float]
+
+
+def fractional(
+    x_shape: Sequence[int],
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratios | None,
+    x_name: str = "x",
+) -> tuple[Maps, Shape, bool]:
+    """Return a checked pooling, its kernel, and whether the input came without a batch axis.
+
+    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    """
+    shape = integers(x_name, x_shape)
+    rank = max(1, len(shape) - 2)
+    if not hasattr(kernel_size, "__index__"):
+        rank = len(integers("kernel_size", kernel_size))
+    k = per_axis("kernel_size", kernel_size, rank, 1)
+    x, unbatched = batched(shape, rank, x_name, "a fractional pooling")
+    if output_size is not None:
+        o = per_axis("output_size", output_size, rank, 0)
+    elif output_ratio is not None:
+        o = scaled(x[2:], output_ratio)
+    else:
+        raise ValueError("one of output_size and output_ratio must be given, got None for both")
+    if min(x[1:]) < 1:
+        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+    if any(o_ + k_ - 1 > i for i, o_, k_ in zip(x[2:], o, k, strict=True)):
+        raise RuntimeError(
+            f"kernel_size={kernel_size!r} is too large for {o} windows in {x_name} "
+            f"{x[unbatched:]}: o + k - 1 must be at most i in every axis"
+        )
+    return Maps(x[0], x[1], x[2:], o), k, unbatched
+
+
+def scaled(i: Shape, output_ratio: Ratios) -> Shape:
+    """Return the output size for a ratio, or one per axis: rounded down."""
+    if isinstance(output_ratio, Real):
+        ratios: list[Any] = [output_ratio] * len(i)
+    elif isinstance(output_ratio, Sequence):
+        ratios = list(output_ratio)
+    else:
+        raise TypeError(f"output_ratio must be a number or numbers, got {output_ratio!r}")
+    if len(ratios) != len(i):
+        raise ValueError(
+            f"output_ratio must be a number or one per spatial axis ({len(i)}), "
+            f"got {output_ratio!r}"
+        )
+    if not all(isinstance(ratio, Real) for ratio in ratios):
+        raise TypeError(f"output_ratio must be numbers, got {output_ratio!r}")
+    if min(ratios) < 0:
+        raise RuntimeError(f"output_ratio must be at least 0, got {output_ratio!r}")
+    return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
+
+
+def samples(value: Array | None, f: Maps, dtype: np.dtype[Any]) -> Array:
+    """Return one number from 0 to 1 for every image, channel and axis, (N, C, rank).
+
+    They have the dtype of x, or float64 if that is no floating-point one. None draws them.
+    """
+    rank, kind = len(f.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
+    if value is None:
+        drawn = np.random.default_rng().random((f.n, f.c, rank))
+        return drawn.astype(kind)
+    found = array("random_samples", value, "f")
+    if found.dtype != kind:
+        raise RuntimeError(
+            f"random_samples has dtype {found.dtype}, expected {kind} for x of dtype {dtype}"
+        )
+    if found.ndim != 3 or found.shape[0] < f.n or found.shape[1:] != (f.c, rank):
+        raise RuntimeError(
+            f"random_samples has shape {found.shape}, expected (N, C, rank) = {(f.n, f.c, rank)}"
+        )
+    if found.size and not (found.min() >= 0 and found.max() <= 1):
+        raise RuntimeError(
+            f"random_samples holds {found.min()} to {found.max()}, expected numbers from 0 to 1"
+        )
+    return found[: f.n]
