@@ -146,6 +146,7 @@ def named_convolutions(rank: int) -> Iterator[Case]:
     yield conv("batch of 3", n=3, i=small, stride=s)
     yield conv("unbatched", n=0, padding=p)
     yield conv("unbatched, groups, no bias", n=0, g=2, bias=False, stride=s)
+    yield conv("unbatched, channels_last, groups", n=0, g=2, m=2, memory="channels_last")
     yield conv("channels_last", memory="channels_last", grad_memory="channels_last", **every)
     yield conv("channels_last, groups", g=2, memory="channels_last", n=1)
     yield conv("transposed memory", memory="transposed", grad_memory="transposed", **every)
@@ -266,6 +267,7 @@ def named_maxima(rank: int) -> Iterator[Case]:
     yield pool(op, "windows of -inf", every, values="windows of -inf")
     yield pool(op, "all -inf", every, values="all -inf")
     yield pool(op, "infinities and NaN", every | dilated, values="infinities and NaN")
+    yield pool(op, "-inf, channels_last", every, values="windows of -inf", memory="channels_last")
     yield pool(op, "NaN, channels_last", every, values="several NaN", memory="channels_last")
 
 

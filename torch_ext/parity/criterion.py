@@ -1,7 +1,8 @@
 """When two results agree: bit for bit where nothing may round, else within the bound.
 
-A `Finding` is the judgement of one quantity. Bits are those of the values: every NaN is one NaN,
--0.0 and +0.0 are two numbers.
+A `Finding` is the judgement of one quantity. All NaN are one. -0.0 and +0.0 are two numbers where
+an operator chooses, and one where it adds up: the sum of one product that is -0.0 has either sign,
+depending on whether the order of summation begins with it or with +0.0.
 """
 
 from typing import NamedTuple
@@ -37,15 +38,15 @@ def same_bits(a: Tensor, b: Tensor) -> Tensor:
     return same
 
 
-def alike(got: Tensor, expected: Tensor) -> str:
-    """Return what is wrong with the kind of a tensor, if anything: type, shape, dtype."""
+def alike(got: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
+    """Return what is wrong with the kind of a result, if anything."""
     if not isinstance(got, Tensor):
         return f"is {type(got).__name__}, expected a tensor"
-    for what in ("shape", "dtype"):
-        mine, theirs = getattr(got, what), getattr(expected, what)
-        if mine != theirs:
-            return f"has {what} {mine}, expected {theirs}"
-    return ""
+    if got.device.type != device.type:
+        return f"is on {got.device}, expected on {device}"
+    if tuple(got.shape) != tuple(shape):
+        return f"has shape {tuple(got.shape)}, expected {tuple(shape)}"
+    return "" if got.dtype == dtype else f"has dtype {got.dtype}, expected {dtype}"
 
 
 def bitwise(got: Tensor, expected: Tensor) -> Finding:

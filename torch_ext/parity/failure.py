@@ -1,7 +1,7 @@
 """A failure, and the program that shows it: nothing but torch and the candidate is needed."""
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,10 +18,7 @@ UNREPEATED = "has other bits in a second call"
 
 @dataclass(frozen=True)
 class Failure:
-    """One disagreement: whose (`name` is what a script imports), where, and what.
-
-    `bits` is our result where it is the only right one.
-    """
+    """One disagreement: whose (`name` is what a script imports), where, and what."""
 
     case: Case
     dtype: torch.dtype
@@ -32,7 +29,6 @@ class Failure:
     device: str
     quantity: str
     message: str
-    bits: Tensor | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """One line."""
@@ -134,10 +130,8 @@ def comparison(failure: Failure, quantity: str, expected: Exact | Tensor) -> lis
     """Return the lines that hold `got` against what is expected."""
     out = FORMATS[failure.dtype]
     equal = "(got == expected) & (got.signbit() == expected.signbit())"
-    if failure.bits is not None or isinstance(expected, Tensor):
-        right = expected if failure.bits is None else failure.bits
-        assert isinstance(right, Tensor)
-        lines = [f"expected = {literal(right.detach())}"]
+    if isinstance(expected, Tensor):
+        lines = [f"expected = {literal(expected.detach())}"]
     elif failure.tier == "exact" and criterion.rounds_once(quantity, expected, out):
         once = torch.from_numpy(expected.rounded(out)).to(failure.dtype)
         equal = "(got == expected)"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from refconv.exact import Exact
 from torch_ext.parity.failure import Failure, spelled
+from torch_ext.parity.known import known
 from torch_ext.parity.quantities import array
 
 FEWEST_NONZERO = 0.1  # of all elements compared; below that, agreement proves little
@@ -45,6 +46,7 @@ class Row:
     nonzero: int = 0
     skipped: str = ""
     failures: list[Failure] = field(default_factory=list)
+    known: list[Failure] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -64,7 +66,9 @@ class Row:
             self.nonzero += int(np.count_nonzero(values))
 
     def close(self) -> None:
-        """Turn a dtype that the candidate never implements into a skipped row."""
+        """Set known bugs of torch aside, and skip a dtype that the candidate never implements."""
+        self.known = [failure for failure in self.failures if known(failure)]
+        self.failures = [failure for failure in self.failures if not known(failure)]
         if self.trials and self.not_implemented == self.trials:
             mine = [f for f in self.failures if f.party == "candidate"]
             self.skipped = mine[0].message.removeprefix("raised ")
@@ -79,8 +83,13 @@ class Row:
             return f"skipped: {self.skipped}"
         if self.fraction_nonzero < FEWEST_NONZERO:
             return "mostly zeros"
-        summed = ", ".join(f"{quantity} {n}" for quantity, n in self.narrow.items())
-        return f"agrees; summed in {spelled(self.dtype)}: {summed}" if summed else "agrees"
+        parts = ["agrees"]
+        if self.narrow:
+            summed = ", ".join(f"{quantity} {n}" for quantity, n in self.narrow.items())
+            parts.append(f"summed in {spelled(self.dtype)}: {summed}")
+        if self.known:
+            parts.append(f"known bug in {len({f.case.name for f in self.known})} of {self.cases}")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,10 @@ class Verdict:
         Console(file=text, width=WIDTH, no_color=True).print(table(self.rows))
         lines = [line.rstrip() for line in text.getvalue().splitlines()]
         lines.append(", ".join(f"{name} {value}" for name, value in self.environment.items()))
+        bugs = [failure for row in self.rows for failure in row.known]
+        for reason in dict.fromkeys(known(failure) for failure in bugs):
+            first = next(failure for failure in bugs if known(failure) == reason)
+            lines.append(f"KNOWN BUG of torch: {reason}; first seen: {first}")
         failures = self.failures
         lines += [f"FAILED {failure}" for failure in failures[:SHOWN]]
         if len(failures) > SHOWN:
@@ -148,9 +161,14 @@ def table(rows: Iterable[Row]) -> Table:
             spelled(row.dtype),
             str(row.cases),
             "-" if row.skipped else str(row.bit_equal),
-            "-" if row.skipped else f"{row.omega:.2f}",
-            f"{row.omega_ours:.2f}",
+            "-" if row.skipped else readable(row.omega),
+            readable(row.omega_ours),
             f"{row.fraction_nonzero:.0%}",
             Text(row.note),
         )
     return found
+
+
+def readable(omega: float) -> str:
+    """Return two decimals, or an order of magnitude."""
+    return f"{omega:.2f}" if omega < 1000 else f"{omega:.0e}"
