@@ -34,7 +34,7 @@ def pad(
     x: Array,
     padding: Sequence[int],
     mode: str = "constant",
-    value: float | None = 0,
+    value: complex | None = 0,
 ) -> Array:
     """Padding of the last axes, each side by its own number.
 
@@ -64,7 +64,8 @@ def pad(
         (..., *o), C-contiguous and new, o = before + i + after, of the dtype of x.
 
     Raises:
-        TypeError: `x` is no array, `padding` no integers, `mode` no string, `value` no real number.
+        TypeError: `x` is no array, `padding` no integers, `mode` no string, `value` no number, or
+            a complex one for a dtype that is not.
         NotImplementedError: the dtype is object or no number; the mode is unknown.
         RuntimeError: `padding` is no pairs, for more axes than x has, or beyond the limits of the
             mode; a value is given without the constant mode, or does not fit the dtype; in the

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Complex, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,8 +82,10 @@ def _edges(
 def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:
     """Return the value to pad with; None is 0, and integers are truncated toward zero."""
     number: Any = 0 if value is None else value
-    if not isinstance(value, Real | None):
-        raise TypeError(f"value must be a real number, got {value!r} ({type(value).__name__})")
+    complex_too = dtype.kind == "c"
+    if not isinstance(value, Complex | None if complex_too else Real | None):
+        kind = "number" if complex_too else "real number"
+        raise TypeError(f"value must be a {kind}, got {value!r} ({type(value).__name__})")
     if mode != "constant" and number != 0:
         raise RuntimeError(f"value must be 0 with mode={mode!r}, got {value!r}")
     if dtype.kind == "b":

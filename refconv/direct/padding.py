@@ -49,7 +49,7 @@ def pad(
     x: Array,
     padding: Sequence[int],
     mode: str = "constant",
-    value: float | None = 0,
+    value: complex | None = 0,
 ) -> Array:
     """y[o] = x[source of o], or the value where there is none; see `refconv.pad`."""
     x = checks.array("x", x, NUMBERS + "b")
