@@ -29,7 +29,8 @@ def window(f: Maps, o: Shape) -> Iterator[Shape]:
 def average(total: Any, f: Maps, o: Shape) -> Any:
     """Return total / the size of window o: axis after axis, at once if there is one window."""
     sizes = [len(side) for side in sides(f, o)]
-    for size in [math.prod(sizes)] if math.prod(f.o) == 1 else sizes:
+    at_once = math.prod(f.o) == 1 or isinstance(total, np.integer)  # truncation is the same
+    for size in [math.prod(sizes)] if at_once else sizes:
         total = 0 + divide(total, size)  # a zero is +0, as in torch
     return total
 

@@ -3,9 +3,9 @@
     Input 12345 --(3 windows: 12 234 45)--> 12. 234 45.
 
 Once every window has a place of its own, all as wide as the widest, tap k of all windows is a
-slice. The places beyond a narrower window hold what cannot matter: 0 for a sum, the lowest value
-for a maximum, which wins only if it is larger. Axes are laid out one after the other, for one tile
-of planes and outputs at a time.
+slice, and taps come first in memory, so that it is a contiguous one. The places beyond a narrower
+window hold what cannot matter: 0 for a sum, the lowest value for a maximum, which wins only if it
+is larger. Axes are laid out one after the other, for one tile of planes and outputs at a time.
 """
 
 import math
@@ -43,7 +43,7 @@ def kernel(axes: Sequence[Axis]) -> Shape:
 
 
 def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -> Array:
-    """Return x laid out for a box of planes and outputs: (p, o_1, k_1, o_2, k_2, ...)."""
+    """Return x laid out for a box of planes and outputs, in scratch memory: (*k, p, *o)."""
     x = planes[box[0]]
     shape: list[int] = [len(x)]
     for number, (windows, side) in enumerate(zip(axes, box[1:], strict=True), 1):
@@ -60,16 +60,11 @@ def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -
             x = x.take(flat[0], number)
         if outside.any():  # x is a copy here: a tap beyond its window reads an element twice
             np.moveaxis(x, number, 0)[outside] = beyond
-    return x.reshape(shape)
-
-
-def tap(laid: Array, k: Shape) -> Array:
-    """Return tap k of all windows, (p, *o)."""
-    index: list[slice | int] = [slice(None)]
-    for k_ in k:
-        index += [slice(None), k_]
-    view: Array = laid[tuple(index)]
-    return view
+    by_window = x.reshape(shape)  # (p, o_1, k_1, o_2, k_2, ...)
+    k_first = (*range(2, len(shape), 2), 0, *range(1, len(shape), 2))
+    laid = tiles.scratch(tuple(shape[a] for a in k_first), x.dtype, "laid")
+    np.copyto(laid, by_window.transpose(k_first))
+    return laid
 
 
 def output_boxes(planes: int, axes: Sequence[Axis], itemsize: int) -> list[Box]:
@@ -88,7 +83,7 @@ def sums(planes: Array, axes: Sequence[Axis]) -> Array:
     def task(box: Box) -> None:
         laid, onto = side_by_side(planes, axes, box, 0), total[box]
         for k in np.ndindex(kernel(axes)):
-            onto += tap(laid, k)
+            onto += laid[k]
 
     tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))
     return total
@@ -118,7 +113,7 @@ def largest(planes: Array, axes: Sequence[Axis]) -> tuple[Array, Array]:
         winner.fill(0)
         best.fill(lowest(planes.dtype))
         for number, k in enumerate(np.ndindex(wide)):
-            visit(number, tap(laid, k), best, winner)
+            visit(number, laid[k], best, winner)
         np.add(corner(box), offset.take(winner), out=indices[box])
         if has_negative_zero(planes[box[0]]):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])

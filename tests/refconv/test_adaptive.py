@@ -254,6 +254,12 @@ class TestByHand:
         x = np.array([[[-3, 0, 3, 0, 2**60 + 1, 2**60 + 2]]])
         assert module.adaptive_avg_pool(x, 3).tolist() == [[[-1, 1, 2**60 + 1]]]
 
+    def test_integer_shares_truncate_once_for_all_axes(self, module: Any) -> None:
+        """Shares of 3 over 2, 0, 0; 0, -3 over 4, -6 over 2: 1 0 0, 0 0 -3."""
+        gy = np.array([[[[3, 0, 0], [0, -3, -6]]]])
+        gx = module.adaptive_avg_pool_grad((1, 1, 3, 2), gy, (2, 3))
+        assert gx.tolist() == [[[[1, 0], [1, -3], [0, -3]]]]
+
     def test_none_keeps_and_zero_empties(self, module: Any) -> None:
         x = np.arange(24.0).reshape(1, 2, 3, 4)
         assert module.adaptive_avg_pool(x, (None, 2)).tolist() == [

@@ -209,6 +209,36 @@ def test_the_gradient_is_the_slope() -> None:
             assert math.isclose(np.vdot(up - down, gy) / 2e-6, np.vdot(step, gx), rel_tol=1e-7)
 
 
+def test_the_second_gradient_is_made_of_the_same_parts() -> None:
+    """As the docstring says, with A = avg_pool and B = avg_pool_grad, against torch.
+
+    y = v^(1/p), v = K A(x^p), so gx = B(K gy r) s with r = (1/p) v^(1/p - 1), s = p x^(p - 1).
+    """
+    rng, p, window = np.random.default_rng(4), 3, ((3, 2), (2, 1))
+    x, t = rng.uniform(1, 2, (2, 2, 7, 4)), rng.uniform(-1, 1, (2, 2, 7, 4))
+    gy = rng.uniform(-1, 1, refconv.lp_pool(x, p, *window).shape)
+
+    def a(u: Array) -> Array:
+        return refconv.avg_pool(u, *window)
+
+    def b(g: Array) -> Array:
+        return refconv.avg_pool_grad(x.shape, g, *window)
+
+    v = 6 * a(x**p)
+    r, s = v ** (1 / p - 1) / p, p * x ** (p - 1)
+    ggy = 6 * r * a(t * s)
+    gv = 6 * gy * a(t * s) * v ** (1 / p - 2) * (1 / p - 1) / p
+    ggx = t * b(6 * gy * r) * (p * (p - 1) * x ** (p - 2)) + s * b(6 * gv)
+
+    tx, tgy = (torch.from_numpy(array).requires_grad_() for array in (x, gy))
+    y = functional.lp_pool2d(tx, p, *window)
+    (gx,) = torch.autograd.grad(y, tx, tgy, create_graph=True)
+    assert np.allclose(refconv.lp_pool_grad(x, gy, p, *window), gx.detach().numpy(), rtol=1e-13)
+    theirs = torch.autograd.grad(gx, (tgy, tx), torch.from_numpy(t))
+    assert np.allclose(ggy, theirs[0].numpy(), rtol=1e-12)
+    assert np.allclose(ggx, theirs[1].numpy(), rtol=1e-12)
+
+
 def test_fractions() -> None:
     """Exact in the definition, where there is no root."""
     x = np.array([[[Fraction(1, 3), Fraction(-1, 2), Fraction(2), Fraction(1)]]], object)
