@@ -13,7 +13,7 @@ from refconv.shapes import Shape
 
 
 def start(i: int, o: int, k: int, j: int, u: Any) -> int:
-    """Return floor((j + u) alpha) - floor(u alpha), in the precision of u; the last at the end."""
+    """Return trunc((j + u) alpha) - trunc(u alpha), in the precision of u; the last at the end."""
     if j == o - 1:
         return i - k
     number = type(u)

@@ -65,7 +65,7 @@ def fractional_max_pool(
     """Fractional max pooling over any number of spatial axes.
 
         y[n, c, o] = max over k of x[n, c, start[o] + k]
-        start[o] = floor((o + u) alpha) - floor(u alpha), alpha = (i - k) / (O - 1)
+        start[o] = trunc((o + u) alpha) - trunc(u alpha), alpha = (i - k) / (O - 1)
 
     along every axis, and start[O - 1] = i - k. Of equal values the first wins; a NaN wins over all
     numbers, and of several the last, as in torch.
@@ -77,10 +77,10 @@ def fractional_max_pool(
         output_ratio: O = floor(i ratio), one number or one per spatial axis, where `output_size` is
             None.
         return_indices: also return the winners.
-        random_samples: u, (N, C, rank), from 0 to 1 and of the dtype of x (float64 for integers),
-            in which starts are computed. As in torch u[..., 0] belongs to the last axis if there
-            are two, and to the first otherwise. More images than N are ignored. None draws from
-            a fresh `numpy.random.default_rng()`, different in every call: for a result that can be
+        random_samples: u, (N, C, rank), as a rule from 0 to 1, of the dtype of x (float64 for
+            integers), in which starts are computed. As in torch u[..., 0] belongs to the last axis
+            if there are two, and to the first otherwise. More images than N are ignored. None draws
+            from a fresh `numpy.random.default_rng()`, different in every call: for a result that can be
             had again, pass `rng.random((N, C, rank))`.
 
     Returns:
@@ -95,8 +95,8 @@ def fractional_max_pool(
 
     Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071), pseudorandom regions. Answers to
     torch.nn.functional.fractional_max_pool2d, fractional_max_pool3d; takes every rank and integers,
-    one ratio for all axes, and O + k - 1 = i in three axes too; refuses samples beyond 0 and 1 and
-    kernels of 0, with which torch may read outside x.
+    one ratio for all axes, and O + k - 1 = i in three axes too; refuses kernels of 0 and samples
+    that are no numbers, with which torch may read outside x.
 
     >>> x = np.arange(9.0).reshape(1, 1, 9)
     >>> fractional_max_pool(x, 2, 4, random_samples=np.array([[[0.3]]]))
@@ -121,6 +121,7 @@ def windows(f: Maps, k: Shape, u: Array) -> list[Axis]:
     ]
 
 
+@np.errstate(all="ignore")
 def starts(i: int, o: int, k: int, u: Array) -> Array:
     """Return where the windows of every plane start, (P, o), for its random number u (P).
 
@@ -135,7 +136,7 @@ def starts(i: int, o: int, k: int, u: Array) -> Array:
     alpha = number(i - k) / number(o - 1)
     j = np.arange(o - 1).astype(u.dtype)
     first = ((j + u[:, None]) * alpha).astype(np.int64) - (u[:, None] * alpha).astype(np.int64)
-    return np.concatenate([np.minimum(first, i - k), last], axis=1)  # float16 may round beyond
+    return np.concatenate([np.clip(first, 0, i - k), last], axis=1)  # float16 may round beyond
 
 
 def fractional_max_pool_grad(
