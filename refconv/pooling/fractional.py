@@ -80,8 +80,8 @@ def fractional_max_pool(
         random_samples: u, (N, C, rank), as a rule from 0 to 1, of the dtype of x (float64 for
             integers), in which starts are computed. As in torch u[..., 0] belongs to the last axis
             if there are two, and to the first otherwise. More images than N are ignored. None draws
-            from a fresh `numpy.random.default_rng()`, different in every call: for a result that can be
-            had again, pass `rng.random((N, C, rank))`.
+            from a fresh `numpy.random.default_rng()`, different in every call: for a result that
+            can be had again, pass `rng.random((N, C, rank))`.
 
     Returns:
         (N, C, *O), new, of the dtype of x; with `return_indices` also int64 indices of the same
