@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--order", type=int, choices=(0, 1, 2), default=2, help="how often to differentiate"
     )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="torch's own, on the CPU; the cases are small"
+    )
     parser.add_argument("--device", default="cpu", help="where the candidate runs")
     parser.add_argument(
         "--candidate",
@@ -51,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="package.module or module:attribute that has functions named like the operators",
     )
     options = parser.parse_args(arguments)
-    if options.cases < 0 or options.seed < 0:
-        parser.error("--cases and --seed must not be negative")
+    if options.cases < 0 or options.seed < 0 or options.threads < 1:
+        parser.error("--cases and --seed must not be negative, --threads at least 1")
     try:
         torch.empty(0, device=options.device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch is built without it
@@ -68,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = sum(len(cases(op, options.seed, options.cases)) for op in present) * len(dtypes)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(options.threads)
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True,
         disable=not console.is_terminal,
@@ -87,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             for op in present
         )
+    torch.set_num_threads(threads)
     print(verdict)
     return 0 if verdict.ok else 1
 
