@@ -68,7 +68,7 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
     return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
 
 
-def samples(value: Array | None, f: Maps, dtype: np.dtype[Any]) -> Array:
+def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any]) -> Array:
     """Return one number for every image, channel and axis, (N, C, rank); as a rule from 0 to 1.
 
     They have the dtype of x, or float64 if that is no floating-point one. None draws them.
@@ -76,7 +76,7 @@ def samples(value: Array | None, f: Maps, dtype: np.dtype[Any]) -> Array:
     rank, kind = len(f.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
     if value is None:
         drawn = np.random.default_rng().random((f.n, f.c, rank))
-        return drawn.astype(kind)
+        return countable(drawn.astype(kind), f, k)
     found = array("random_samples", value, "f")
     if found.dtype != kind:
         raise RuntimeError(
@@ -91,4 +91,17 @@ def samples(value: Array | None, f: Maps, dtype: np.dtype[Any]) -> Array:
             f"random_samples holds {found.min()} to {found.max()}, "
             f"expected numbers of at most {LARGEST_SAMPLE} in size"
         )
-    return found[: f.n]
+    return countable(found[: f.n], f, k)
+
+
+def countable(u: Array, f: Maps, k: Shape) -> Array:
+    """Return the samples u, or raise if positions computed from them overflow their dtype."""
+    largest = float(np.abs(u).max(initial=0))
+    for i, o, k_ in zip(f.i, f.o, k, strict=True):
+        room = i - k_ if o > 1 else 0
+        if max(room, (largest + o) * room / max(1, o - 1)) > float(np.finfo(u.dtype).max):
+            raise RuntimeError(
+                f"x of {f.i} is too large for random_samples of dtype {u.dtype}, of at most "
+                f"{largest} in size: positions computed from them overflow"
+            )
+    return u

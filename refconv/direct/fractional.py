@@ -42,7 +42,7 @@ def fractional_max_pool(
     """y[o] = the largest x of window o, at random fractions; see `refconv.fractional_max_pool`."""
     x = checks.array("x", x, ORDERED)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = checks.samples(random_samples, f, x.dtype)
+    u = checks.samples(random_samples, f, k, x.dtype)
 
     xs = x.reshape(f.x_shape)
     y = np.empty(f.y_shape, x.dtype)

@@ -104,7 +104,7 @@ def fractional_max_pool(
     """
     x = checks.array("x", x, checks.ORDERED)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = checks.samples(random_samples, f, x.dtype)
+    u = checks.samples(random_samples, f, k, x.dtype)
     y, indices = largest(x.reshape(f.planes, *f.i), windows(f, k, u))
     shape = f.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)

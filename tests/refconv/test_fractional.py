@@ -1,5 +1,6 @@
 """Fractional max pooling against its definition, torch and hand calculation."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -93,10 +94,19 @@ def test_fast_equals_direct(case: Case, special: bool) -> None:
     assert np.vdot(refconv.max_pool_select(case.x, indices, x.ndim - 2), gy) == np.vdot(case.x, gx)
 
 
-@given(cases(ranks=(2, 3), dtypes=FLOATS, room=1, least=1), st.booleans())
-def test_torch(case: Case, special: bool) -> None:
-    """Bitwise, indices too; torch's three axes ask for one element more than the windows need."""
+@given(
+    cases(ranks=(2, 3), dtypes=FLOATS, room=1, least=1),
+    st.booleans(),
+    st.sampled_from([(1, 0), (9, -4), (-2, 0.5)]),
+)
+def test_torch(case: Case, special: bool, scale: tuple[float, float]) -> None:
+    """Bitwise, indices too, whatever the samples: from 0 to 1, or around 0 and to both sides of it.
+
+    In three axes torch asks for one element more than the windows need.
+    """
     values = case.special() if special else case.x
+    number = case.samples.dtype.type
+    case = dataclasses.replace(case, samples=case.samples * number(scale[0]) + number(scale[1]))
     pool: Any = {2: functional.fractional_max_pool2d, 3: functional.fractional_max_pool3d}
     x, u = torch.from_numpy(values).requires_grad_(), torch.from_numpy(case.samples)
     y, indices = pool[x.ndim - 2](
@@ -304,6 +314,12 @@ def test_errors_of_the_gradient_and_ours_alone(module: Any) -> None:
     for u in (-2000, 2000, math.nan):  # torch takes them, and may read elsewhere
         with pytest.raises(RuntimeError, match=r"random_samples holds .* at most 1000 in size"):
             module.fractional_max_pool(X, 2, 3, random_samples=U + np.float32(u))
+    long, u = np.zeros((1, 1, 70000), np.float16), np.zeros((1, 1, 1), np.float16)
+    for samples in (u, None):
+        with pytest.raises(RuntimeError, match=r"x of \(70000,\) is too large .* float16"):
+            module.fractional_max_pool(long, 2, 3, random_samples=samples)
+    with pytest.raises(RuntimeError, match=r"x of \(5000,\) is too large .* 1000.0 in size"):
+        module.fractional_max_pool(long[..., :5000], 2, 3, random_samples=u + np.float16(1000))
     with pytest.raises(TypeError, match="output_ratio must be numbers"):
         module.fractional_max_pool(X, 2, output_ratio=("a", "b"))
     with pytest.raises(TypeError, match="output_ratio must be a number"):
