@@ -23,7 +23,7 @@ from refconv.checks import Array, Conv
 from refconv.padding import Sides, add_box, read_box
 from refconv.shapes import Shape, last_axes, window_extent
 from refconv.tiles import Box
-from refconv.windows import add_windows, windows
+from refconv.windows import add_windows, interleaved, windows
 
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
@@ -35,6 +35,7 @@ class Cut(NamedTuple):
 
     images: list[slice]
     groups: list[slice]
+    filters: list[slice]
     channels: list[slice]
     boxes: list[Box]
     shifts: int
@@ -49,7 +50,7 @@ def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
-    as many channels as fit, then as many groups.
+    as many channels as fit, then as many groups; and as many filters as their products fit.
     """
     taps, room = math.prod(f.k), tiles.SCRATCH_BYTES // itemsize
     rows = taps // f.k[0]  # of a channel, with shifts
@@ -71,9 +72,11 @@ def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
         most = math.prod(tiles.extent(boxes[0]))
         wanted = max(COLUMNS, min(fits, PRODUCTS // (f.m * f.c * taps)))
         images = max(1, min(f.n, wanted // most))
+    filters = tiles.blocks(f.m, room // (most * images))
     room //= rows * most * images
     return Cut(
         images=tiles.blocks(f.n, images),
+        filters=filters,
         groups=tiles.blocks(f.g, room // f.c),
         channels=tiles.blocks(f.c, room),
         boxes=boxes,
@@ -108,10 +111,18 @@ def read_patch(f: Conv, x: Array, box: Box) -> Array:
 def add_patch(f: Conv, x: Array, by_window: Array, box: Box) -> None:
     """Add the windows of a box of outputs, (..., *k, *o), back onto x: adjoint of `read_patch`."""
     sides = input_box(f, box)
-    patch = tiles.scratch(patch_shape(x, sides), x.dtype, "patch")
-    patch.fill(0)
-    add_windows(patch, by_window, f.s, f.d)
-    add_box(x, sides, patch)
+    sizes = patch_shape(x, sides)
+    lead, rank = sizes[: -len(f.s)], len(f.s)
+    t = tuple(-(-size // s) for size, s in zip(sizes[-rank:], f.s, strict=True))
+    phases = tiles.scratch((*lead, *f.s, *t), x.dtype, "phases")
+    phases.fill(0)
+    add_windows(phases, by_window, f.d)
+    view = interleaved(phases, rank)
+    if max(f.s) > 1:
+        view, by_phase = tiles.scratch(view.shape, x.dtype, "patch"), view
+        np.copyto(view, by_phase)
+    patch = view.reshape(*lead, *(n * s for n, s in zip(t, f.s, strict=True)))
+    add_box(x, sides, patch[last_axes(slice(size) for size in sizes[-rank:])])
 
 
 def patch_shape(x: Array, sides: Sides) -> Shape:

@@ -93,26 +93,27 @@ def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
     ws = kernels(f, by, w)  # (shifts, g, m, c taps)
     bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(x.dtype, copy=False)
 
-    def task(tile: tuple[slice, slice, Box]) -> None:
-        n, g, box = tile
+    def task(tile: tuple[slice, slice, slice, Box]) -> None:
+        n, g, m, box = tile
         at = flat(box, f.o)
         one_image = n.stop - n.start == 1
-        shape = (g.stop - g.start, f.m, (n.stop - n.start) * (at.stop - at.start))
+        outputs = (n.stop - n.start) * (at.stop - at.start)
+        shape = (g.stop - g.start, m.stop - m.start, outputs)
         # (g, m, P) in place, or (g, m, n P) beside
-        out = y[n.start, g, :, at] if one_image else tiles.scratch(shape, y.dtype, "products")
+        out = y[n.start, g, m, at] if one_image else tiles.scratch(shape, y.dtype, "products")
         for c in by.channels:
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
-                kernel = ws[shift, g, :, by.rows(c)]
+                kernel = ws[shift, g, m, by.rows(c)]
                 if c.start == shift == 0:
                     np.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
                 else:
                     out += np.matmul(kernel, cols, out=tiles.scratch(shape, y.dtype, "more"))
         if bs is not None:
-            out += bs[g]
+            out += bs[g, m]
         if not one_image:  # (g, m, n P) -> (n, g, m, P)
-            y[n, g, :, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
+            y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
-    tiles.run(task, list(itertools.product(by.images, by.groups, by.boxes)))
+    tiles.run(task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
     return y.reshape(f.y_shape)
 
 
@@ -278,22 +279,27 @@ def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
     xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
     by = cut(f, x.itemsize)
     outputs = list(itertools.product(by.images, by.boxes))
+    room = tiles.SCRATCH_BYTES // x.itemsize // (f.m * by.taps)  # for the products
+    channels = tiles.blocks(f.c, min(by.channels[0].stop, room))
+    groups = tiles.blocks(f.g, min(by.groups[0].stop, room // f.c))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
-    tasks = len(by.groups) * len(by.channels)
-    parts = tiles.blocks(len(outputs), -(-len(outputs) * tasks // PARTS))
-    sums = np.zeros((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
+    parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
+    sums = np.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
         total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
         product = tiles.scratch(total.shape[1:], x.dtype, "products")
-        for n, box in outputs[parts[part]]:
+        for number, (n, box) in enumerate(outputs[parts[part]]):
             beside = side_by_side(gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
-                total[shift] += np.matmul(beside, cols.swapaxes(1, 2), out=product)
+                if number == 0:
+                    np.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
+                else:
+                    total[shift] += np.matmul(beside, cols.swapaxes(1, 2), out=product)
 
-    tiles.run(task, list(itertools.product(range(len(parts)), by.groups, by.channels)))
-    return weight_of(f, by, sums.sum(0))
+    tiles.run(task, list(itertools.product(range(len(parts)), groups, channels)))
+    return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
 
 
 # --------------------------------------------------------------------------- gradient of the bias

@@ -31,19 +31,23 @@ def windows(x: Array, k: Shape, o: Shape, s: Shape, d: Shape) -> Array:
     )
 
 
-def tap(x: Array, k: Shape, o: Shape, s: Shape, d: Shape) -> Array:
-    """Return the writable view x[..., o s + k d] of one tap k, for all o."""
-    at = (
-        slice(k_ * d_, k_ * d_ + (o_ - 1) * s_ + 1, s_)
-        for k_, o_, s_, d_ in zip(k, o, s, d, strict=True)
-    )
-    view: Array = x[last_axes(at)]
-    return view
+def add_windows(phases: Array, w: Array, d: Shape) -> None:
+    """Add the adjoint of `windows` onto x, tap by tap in the order of k: sums have one order.
 
-
-def add_windows(x: Array, w: Array, s: Shape, d: Shape) -> None:
-    """Add the adjoint of `windows` onto x, tap by tap in the order of k: sums have one order."""
-    rank = len(s)
-    k, o = w.shape[-2 * rank : -rank], w.shape[-rank:]
+    x is given by its phases, (..., *s, *t): phase r holds x[..., t s + r], so that all outputs of a
+    tap k add to one plain run, t = o + k d // s of phase r = k d mod s.
+    """
+    rank = len(d)
+    s, k, o = phases.shape[-2 * rank : -rank], w.shape[-2 * rank : -rank], w.shape[-rank:]
     for k_ in itertools.product(*map(range, k)):
-        tap(x, k_, o, s, d)[...] += w[last_axes((*k_, *(slice(None),) * rank))]
+        at = [tap * step for tap, step in zip(k_, d, strict=True)]
+        r = [a % step for a, step in zip(at, s, strict=True)]
+        t = [slice(a // step, a // step + n) for a, step, n in zip(at, s, o, strict=True)]
+        phases[last_axes((*r, *t))] += w[last_axes((*k_, *(slice(None),) * rank))]
+
+
+def interleaved(phases: Array, rank: int) -> Array:
+    """Return the view (..., t0, s0, t1, s1, ...) of phases (..., *s, *t): x, but for its shape."""
+    lead = phases.ndim - 2 * rank
+    axes = [axis for a in range(rank) for axis in (lead + rank + a, lead + a)]
+    return phases.transpose(*range(lead), *axes)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from refconv import shapes
 from refconv.padding import add_box, read_box
-from refconv.windows import add_windows, windows
+from refconv.windows import add_windows, interleaved, windows
 
 small = st.integers(1, 6)
 
@@ -99,6 +99,8 @@ def test_windows_and_their_adjoint(s: tuple[int, int], d: tuple[int, int]) -> No
     assert np.shares_memory(view, x)
     for (a, b), (r, c) in itertools.product(np.ndindex(k), np.ndindex(o)):
         assert np.array_equal(view[:, a, b, r, c], x[:, r * s[0] + a * d[0], c * s[1] + b * d[1]])
-    y, back = rng.integers(1, 9, view.shape).astype(float), np.zeros_like(x)
-    add_windows(back, y, s, d)
+    y, t = rng.integers(1, 9, view.shape).astype(float), (-(-11 // s[0]), -(-12 // s[1]))
+    phases = np.zeros((3, *s, *t))
+    add_windows(phases, y, d)
+    back = interleaved(phases, 2).reshape(3, t[0] * s[0], t[1] * s[1])[:, :11, :12]
     assert np.vdot(view, y) == np.vdot(x, back)
