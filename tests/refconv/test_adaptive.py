@@ -19,7 +19,7 @@ from memory import LAYOUTS, laid_out, plain, same
 from refconv import direct, exact
 from refconv.pooling import taps
 from refconv.shapes import adaptive_range
-from strategies import COMPLEX, FLOATS, INTEGERS, integers_in
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, integers_in
 
 Array = NDArray[Any]
 SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, 1.0, -1.0)
@@ -180,7 +180,7 @@ def test_long_double(case: Case) -> None:
     assert np.array_equal(refconv.adaptive_max_pool(x, o), direct.adaptive_max_pool(x, o))
 
 
-@given(cases(dtypes=(np.float64,)))
+@given(cases(dtypes=LINEAR))
 def test_average_is_adjoint_to_its_gradient(case: Case) -> None:
     times = case.exact_share
     x, gy = case.x * times, case.like(case.y_shape, times)
@@ -189,7 +189,7 @@ def test_average_is_adjoint_to_its_gradient(case: Case) -> None:
     assert np.vdot(y, gy) == np.vdot(x, gx)  # <A x, gy> = <x, A' gy>
 
 
-@given(cases(dtypes=(np.float64,)))
+@given(cases(dtypes=(np.float64, np.int64)))
 def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
     y, indices = refconv.adaptive_max_pool(case.x, case.output_size, True)
     v, gy = case.like(case.x.shape), case.like(y.shape)

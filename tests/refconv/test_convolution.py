@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 import refconv
 from memory import LAYOUTS, laid_out, plain, same
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, ConvCase, conv_cases
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_cases
 
 Array = NDArray[Any]
 
@@ -55,9 +55,9 @@ class TestAgainstDefinition:
 
 
 class TestAdjoint:
-    """Convolution is linear in x and in w, and the gradients are the adjoints."""
+    """Convolution is linear in x, in w and in b, and the gradients are the adjoints."""
 
-    @given(conv_cases(dtypes=(np.float64, np.complex128)))
+    @given(conv_cases(dtypes=LINEAR))
     def test_inner_products_agree_exactly(self, case: ConvCase) -> None:
         gy = output_like(case)
         y = refconv.conv(case.x, case.weight, **case.options)
@@ -65,6 +65,8 @@ class TestAdjoint:
         gw = refconv.conv_grad_weight(case.x, case.weight.shape, gy, **case.options)
         inner = np.vdot(y, gy)  # <A x, gy> = <x, A^H gy>
         assert inner == np.vdot(case.x, gx) == np.vdot(case.weight, gw)
+        y = refconv.conv(np.zeros_like(case.x), case.weight, case.bias, **case.options)
+        assert np.vdot(y, gy) == np.vdot(case.bias, refconv.conv_grad_bias(gy))
 
 
 class TestAgainstTorch:

@@ -14,7 +14,7 @@ import refconv
 from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain, same
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, FoldCase, fold_cases, integers_in
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, FoldCase, fold_cases, integers_in
 
 Array = NDArray[Any]
 FORMS = pytest.mark.parametrize("module", [refconv, direct])
@@ -51,7 +51,7 @@ class TestAgainstDefinition:
 class TestAlgebra:
     """The two are adjoint, and a convolution is one matrix product of columns."""
 
-    @given(fold_cases(dtypes=(np.float64, np.complex128)))
+    @given(fold_cases(dtypes=LINEAR))
     def test_inner_products_agree_exactly(self, case: FoldCase) -> None:
         cols = refconv.unfold(case.x, *case.window)
         gy = case.like(cols.shape)

@@ -14,7 +14,7 @@ from torch.nn import functional
 import refconv
 from refconv import direct
 from refconv.pooling import taps
-from strategies import COMPLEX, FLOATS, INTEGERS, PoolCase, pool_cases
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PoolCase, pool_cases
 
 Array = NDArray[Any]
 SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, 1.0, -1.0)
@@ -71,6 +71,16 @@ class TestMaxAgainstDefinition:
         defined = direct.max_pool(x, *arguments, True)
         assert same(indices, defined[1])
         assert same(np.nan_to_num(y, nan=7.0), np.nan_to_num(defined[0], nan=7.0))
+
+
+@given(pool_cases(dtypes=(np.float64, np.int64)))
+def test_the_gradient_of_a_maximum_is_adjoint_to_select(case: PoolCase) -> None:
+    """With the winners held fixed: <S v, gy> = <v, S' gy>."""
+    y, indices = refconv.max_pool(case.x, *max_arguments(case), True)
+    v, gy = case.like(case.x.shape), case.like(y.shape)
+    sy = refconv.max_pool_select(v, indices, v.ndim - 2)
+    gx = refconv.max_pool_grad(v.shape, indices, gy, *max_arguments(case))
+    assert np.vdot(sy, gy) == np.vdot(v, gx)
 
 
 class TestMaxAgainstTorch:
@@ -168,10 +178,14 @@ class TestAverageAgainstDefinition:
             direct.avg_pool_grad(case.x.shape, gy, *options),
         )
 
-    @given(pool_cases(dtypes=(np.float64,), dilated=False), st.booleans())
-    def test_adjoint(self, case: PoolCase, include: bool) -> None:
-        options = average_options(case, include, None)
-        times = multiple_of_divisors(case)
+    @given(
+        pool_cases(dtypes=LINEAR, dilated=False),
+        st.booleans(),
+        st.sampled_from([None, 1, -3, 5]),
+    )
+    def test_adjoint(self, case: PoolCase, include: bool, divisor: int | None) -> None:
+        options = average_options(case, include, divisor)
+        times = multiple_of_divisors(case) * 15
         x = case.x * times
         y = refconv.avg_pool(x, *options)
         gy = case.like(y.shape, times)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import refconv
 from memory import LAYOUTS, laid_out, plain, same
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, ConvCase, conv_transpose_cases
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_transpose_cases
 
 Array = NDArray[Any]
 FUNCTIONS = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
@@ -56,9 +56,9 @@ class TestAgainstDefinition:
 
 
 class TestAdjoint:
-    """It is the transpose of a convolution, linear in x and in w, and has the adjoints to match."""
+    """It is the transpose of a convolution, linear in x, w and b, and has the adjoints to match."""
 
-    @given(conv_transpose_cases(dtypes=(np.float64, np.complex128)))
+    @given(conv_transpose_cases(dtypes=LINEAR))
     def test_inner_products_agree_exactly(self, case: ConvCase) -> None:
         gy = output_like(case)
         y = refconv.conv_transpose(case.x, case.weight, **case.options)
@@ -66,6 +66,8 @@ class TestAdjoint:
         gw = refconv.conv_transpose_grad_weight(case.x, case.weight.shape, gy, **case.options)
         inner = np.vdot(y, gy)  # <A x, gy> = <x, A^H gy>
         assert inner == np.vdot(case.x, gx) == np.vdot(case.weight, gw)
+        y = refconv.conv_transpose(np.zeros_like(case.x), case.weight, case.bias, **case.options)
+        assert np.vdot(y, gy) == np.vdot(case.bias, refconv.conv_transpose_grad_bias(gy))
 
     @given(conv_transpose_cases(dtypes=(np.float32,)))
     def test_is_the_input_gradient_of_a_convolution(self, case: ConvCase) -> None:

@@ -18,7 +18,7 @@ from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain, same
 from refconv import direct, exact
 from refconv.pooling import taps
-from strategies import COMPLEX, FLOATS, INTEGERS, integers_in
+from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, integers_in
 
 Array = NDArray[Any]
 UNPOOLS: tuple[Any, ...] = (
@@ -107,7 +107,7 @@ def test_torch(case: Case) -> None:
     assert same(refconv.max_pool_scatter(case.y_shape, case.indices, ggx, rank), ggy.numpy())
 
 
-@given(cases(dtypes=(np.float64,)))
+@given(cases(dtypes=LINEAR))
 def test_adjoint(case: Case) -> None:
     """The strict gradient is the adjoint of unpooling; torch's that of adding instead."""
     y = refconv.max_unpool(case.x, case.indices, *case.window)
@@ -118,6 +118,15 @@ def test_adjoint(case: Case) -> None:
     added = refconv.max_pool_scatter(case.y_shape, case.indices, case.x, rank)
     gx = refconv.max_unpool_grad(case.indices, gy, *case.window)
     assert np.vdot(added, gy) == np.vdot(case.x, gx)
+
+
+@given(cases(dtypes=LINEAR))
+def test_select_and_scatter_are_adjoint(case: Case) -> None:
+    """For any positions, whether or not a pool made them."""
+    rank, v, gy = case.x.ndim - 2, case.like(case.y_shape), case.like(case.x.shape)
+    y = refconv.max_pool_select(v, case.indices, rank)
+    gx = refconv.max_pool_scatter(v.shape, case.indices, gy, rank)
+    assert np.vdot(y, gy) == np.vdot(v, gx)  # <S v, gy> = <v, S' gy>
 
 
 @given(cases(ranks=(1, 2), dtypes=(np.float64,)))
