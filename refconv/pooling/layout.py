@@ -115,7 +115,7 @@ def largest(planes: Array, axes: Sequence[Axis]) -> tuple[Array, Array]:
         for number, k in enumerate(np.ndindex(wide)):
             visit(number, laid[k], best, winner)
         np.add(corner(box), offset.take(winner), out=indices[box])
-        if has_negative_zero(planes[box[0]]):  # of 0 and -0 the first wins
+        if has_negative_zero(laid):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])
 
     tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))

@@ -116,7 +116,8 @@ def max_pool(
             of_x, of_y = taps.tap(f, k, box[1:])
             visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
         np.add(corner[box[1:]], offset.take(winner), out=indices[box])
-        if has_negative_zero(xs):  # np.maximum takes 0 and -0 for equal; the first of them wins
+        # np.maximum takes 0 and -0 for equal; the first of them wins
+        if has_negative_zero(xs[last_axes(taps.reads(f, box[1:]))]):
             best[...] = gather(xs, indices[box])
 
     tiles.run(task, taps.output_boxes(f, x.itemsize))

@@ -43,6 +43,14 @@ def tap(f: Pool, k: Shape, box: Box) -> tuple[Box, Box]:
     return tuple(of_x), tuple(of_y)
 
 
+def reads(f: Pool, box: Box) -> Box:
+    """Return the inputs from the first to the last that a box of outputs reads."""
+    return tuple(
+        slice(max(0, side.start * s - p), (side.stop - 1) * s + d * (k - 1) - p + 1)
+        for side, k, s, p, d in zip(box, f.k, f.s, f.p, f.d, strict=True)
+    )
+
+
 def ravel(coordinates: Sequence[Array], sizes: Shape) -> Array:
     """Return the flat positions of a grid, given its coordinates along each axis.
 
