@@ -338,6 +338,9 @@ def test_zero_size_demands_zero_and_nothing_infinite_passes() -> None:
     got = np.array([[[math.nan, math.inf]]])
     assert not y.within(got, np.float64, np.float64).any()
     assert y.omega(got, np.float64).tolist() == [[[math.inf, math.inf]]]
+    tiny = exact.conv(np.full((1, 1, 1), 5e-324), np.ones((1, 1, 1)))
+    for far, omega in ((2.0**-200, 2.0**927), (1.0, math.inf)):  # far 2**1074 2**53, if a float
+        assert tiny.omega(np.full((1, 1, 1), far), np.float64).item() == omega
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -391,6 +394,13 @@ def test_sums_of_results_have_the_terms_of_both() -> None:
     assert (both.magnitude == fractions(abs(a)) + fractions(abs(b))).all()
     assert (both.terms == 2).all()
     assert (both[0].value == fractions(a)[0] + fractions(b)[0]).all()
+
+
+def test_averages_before_they_were_divided_are_sums() -> None:
+    y = exact.avg_pool(np.array([[[1.0, 2.0, 5.0]]]), 2, 2, ceil_mode=True)
+    assert y.value.tolist() == [[[Fraction(3, 2), 5]]]
+    assert y.undivided.value.tolist() == [[[3, 5]]]
+    assert y.undivided.terms.tolist() == [[[2, 1]]]
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -101,6 +102,71 @@ def test_an_error_in_a_tile_is_raised_and_leaves_blas_as_it_was(count: int) -> N
         with pytest.raises(ValueError, match="tile 3"):
             tiles.run(task, range(100))
         assert set(blas_threads()) == {count}
+
+
+def test_an_error_of_a_helper_is_raised_and_stops_the_others() -> None:
+    meet, done, caller = threading.Barrier(2, timeout=20), [], threading.current_thread()
+
+    def task(item: int) -> None:
+        if item < 2:
+            wait(meet)
+            if threading.current_thread() is not caller:
+                raise ValueError("a helper's tile")
+        time.sleep(1e-3)
+        done.append(item)
+
+    with (
+        threadpool_limits(2, user_api="blas"),
+        pytest.raises(ValueError, match="a helper's tile"),
+    ):
+        tiles.run(task, range(5000))
+    assert 1 <= len(done) < 4000
+
+
+class OldLibrary:
+    """A BLAS as threadpoolctl 3.5 has it, whom no thread controls."""
+
+    num_threads = 4
+
+    def set_num_threads(self, count: int) -> None:
+        self.num_threads = count
+
+
+class NewLibrary(OldLibrary):
+    """A BLAS as threadpoolctl 3.7 has it: the thread that set it may set it, until cleared."""
+
+    controlled = True
+
+    def clear_controlling_thread(self, force: bool) -> None:
+        assert force
+        self.controlled = False
+
+    def set_num_threads(self, count: int) -> None:
+        assert not self.controlled
+        self.num_threads, self.controlled = count, True
+
+
+@pytest.mark.parametrize("library", [OldLibrary(), NewLibrary()])
+def test_blas_is_held_whoever_controls_it(library: Any) -> None:
+    threads = tiles._Threads()
+    threads.blas = [library]
+    with threads.held() as width:
+        assert (width, library.num_threads) == (4, 1)
+    assert library.num_threads == 4
+    assert not getattr(library, "controlled", False)
+
+
+def test_a_child_waits_for_no_thread_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a fork calls: the lock may be held by a thread that the child does not have."""
+    old = tiles._threads
+    monkeypatch.setattr(tiles, "_threads", old)  # so that it comes back behind
+    done: list[int] = []
+    with threadpool_limits(2, user_api="blas"), old.lock:
+        tiles._forget_threads()
+        caller = threading.Thread(target=tiles.run, args=(done.append, range(4)), daemon=True)
+        caller.start()
+        caller.join(20)
+        assert sorted(done) == [0, 1, 2, 3]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
