@@ -1,0 +1,354 @@
+"""Bugs for refconv's own source: what is written there, and what one might have written instead.
+
+Every bug takes one file of a fresh copy of the package, which `copy_with` makes; the package that
+is imported stays as it is. A snippet must occur exactly once in its file, so that no row can rot.
+"""
+
+import importlib
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+import refconv
+
+ROOT = Path(refconv.__file__).parent
+
+
+class Bug(NamedTuple):
+    """A bug, and the check of the battery, and the operator, that must show it."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    check: str
+    operator: str
+
+    @property
+    def in_fast(self) -> bool:
+        """Whether the fast forms read this file."""
+        return not self.file.startswith("direct/")
+
+    @property
+    def in_direct(self) -> bool:
+        """Whether the definitions do: of the rest they share the checks and the shapes only."""
+        return self.file.startswith(("direct/", "checks/", "shapes.py"))
+
+
+CONV, COLUMNS, PADDING, SHAPES = "convolution.py", "columns.py", "padding.py", "shapes.py"
+CAST = "x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)"
+BUGS = [
+    # ------------------------------------------------------------------ convolution
+    Bug("no flip in the input gradient", CONV,
+        "np.flip(by_channel, tuple(range(3, by_channel.ndim)))", "by_channel",
+        "adjoint", "conv"),
+    Bug("input gradient x 1.001", CONV,
+        "gx = transposed(f, w,", "gx = 1.001 * transposed(f, w,", "adjoint", "conv"),
+    Bug("adjoint without the conjugate", CONV,
+        "w = conjugate(weight.astype(acc, copy=False))", "w = weight.astype(acc, copy=False)",
+        "adjoint", "conv"),
+    Bug("weight gradient without the conjugate", CONV,
+        "xs = conjugate(x.astype(acc, copy=False))", "xs = x.astype(acc, copy=False)",
+        "torch", "conv_grad_weight"),
+    Bug("input gradient pads on the other side", CONV,
+        "(a - lo, a - hi)", "(a - hi, a - lo)", "torch", "conv_grad_input"),
+    Bug("dilation of the wrong axis in the input gradient", CONV,
+        "zip(f.k, f.d, strict=True)", "zip(f.k, f.d[::-1], strict=True)",
+        "adjoint", "conv"),
+    Bug("groups of the input gradient mixed up", CONV,
+        "w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)",
+        "w.reshape(f.g, f.m, f.c, *f.k)[::-1].swapaxes(1, 2)", "direct", "conv_grad_input"),
+    Bug("stride ignored in the weight gradient", CONV,
+        "columns(f, by, xs, n, g, c, box)):\n                if number == 0",
+        "columns(f._replace(s=(1,) * len(f.s)), by, xs, n, g, c, box)):\n"
+        "                if number == 0", "adjoint", "conv"),
+    Bug("weight gradient of the last tile only", CONV,
+        "total[shift] += np.matmul", "total[shift] = np.matmul", "direct", "conv_grad_weight"),
+    Bug("weight gradient of the first part only", CONV,
+        "sums[0] if len(parts) == 1 else sums.sum(0)", "sums[0]", "direct", "conv_grad_weight"),
+    Bug("bias gradient over the wrong axes", CONV,
+        "gy[:, m].sum(", "gy.swapaxes(0, 1)[:, m].sum(", "torch", "conv_grad_bias"),
+    Bug("bias gradient of the first image", CONV,
+        "gy[:, m].sum(", "gy[:1, m].sum(", "torch", "conv_grad_bias"),
+    Bug("bias of the first group", CONV,
+        "out += bs[g, m]", "out += bs[:1, m]", "torch", "conv"),
+    Bug("bias of the first group, strided", CONV,
+        "gx[n, g, c] += bs[g, c]", "gx[n, g, c] += bs[:1, c]", "torch", "conv_transpose"),
+    Bug("every group takes the first group's weight", CONV,
+        "kernel = ws[shift, g, m, by.rows(c)]", "kernel = ws[shift, :1, m, by.rows(c)]",
+        "torch", "conv"),
+    Bug("channels of the last block only", CONV,
+        "if c.start == shift == 0:", "if shift == 0:", "direct", "conv"),
+    Bug("grouped transposed convolution writes one channel a group", CONV,
+        "add_patch(f, gx[n, g, c], by_window, box)",
+        "add_patch(f, gx[n, g, c][:, :, :1], by_window[:, :, :1], box)",
+        "torch", "conv_transpose"),
+    Bug("last tile dropped", CONV,
+        "for box in by.boxes:", "for box in by.boxes[: max(1, len(by.boxes) - 1)]:",
+        "direct", "conv_transpose"),
+    Bug("convolution summed in float16", CONV,
+        f"correlate(f, {CAST}", "correlate(f, x, weight, bias)", "half", "conv"),
+    Bug("input gradient summed in float16", CONV,
+        "gx = transposed(f, w, grad_output.astype(acc, copy=False))",
+        "gx = transposed(f, w.astype(weight.dtype), grad_output)", "half", "conv_grad_input"),
+    Bug("bias gradient summed in float16", CONV,
+        "dtype=acc)", "dtype=gy.dtype)", "half", "conv_grad_bias"),
+    Bug("integers by way of float", CONV,
+        f"correlate(f, {CAST}", "correlate(f, x * 1.0, weight * 1.0, bias) if x.dtype.kind == 'i' "
+        f"else correlate(f, {CAST}", "direct", "conv"),
+    # ------------------------------------------------------------------ windows and tiles
+    Bug("stride ignored in the columns", COLUMNS,
+        "(o[0] + further, *o[1:]), f.s, f.d)", "(o[0] + further, *o[1:]), (1,) * len(f.s), f.d)",
+        "torch", "conv"),
+    Bug("dilation of the wrong axis in the columns", COLUMNS,
+        "(o[0] + further, *o[1:]), f.s, f.d)", "(o[0] + further, *o[1:]), f.s, f.d[::-1])",
+        "torch", "conv"),
+    Bug("shifts forget the dilation", COLUMNS,
+        "step, outputs = f.d[0] * math.prod(o[1:])", "step, outputs = math.prod(o[1:])",
+        "direct", "conv_transpose"),
+    Bug("taps and channels of a kernel exchanged", COLUMNS,
+        "w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)",
+        "w.reshape(f.g, f.m, by.shifts, f.c, by.taps), 2, 0)", "direct", "conv"),
+    Bug("off-by-one padding on the right", PADDING,
+        "max(min(end, size), 0))", "max(min(end, size - 1), 0))", "torch", "conv"),
+    Bug("'same' pads on the left", SHAPES,
+        "return total // 2, total - total // 2", "return total - total // 2, total // 2",
+        "torch", "conv"),
+    Bug("adding windows back overwrites", "windows.py",
+        "phases[last_axes((*r, *t))] +=", "phases[last_axes((*r, *t))] =", "adjoint", "unfold"),
+    Bug("windows added back at the stride's wrong phase", "windows.py",
+        "r = [a % step for a, step in zip(at, s, strict=True)]",
+        "r = [(a + 1) % step for a, step in zip(at, s, strict=True)]", "torch", "fold"),
+    Bug("a last block of one element dropped", "tiles.py",
+        "for first in range(0, size, max(1, step))]",
+        "for first in range(0, max(min(size, 1), size - 1), max(1, step))]",
+        "direct", "conv_grad_input"),
+    Bug("dilation of the wrong axis", "checks/convolution.py",
+        'd = per_axis("dilation", dilation, rank, 1)\n    p = conv_padding(',
+        'd = per_axis("dilation", dilation, rank, 1)[::-1]\n    p = conv_padding(',
+        "torch", "conv"),
+    Bug("nothing accumulated wider", "checks/arguments.py",
+        "return np.dtype(np.float32) if dtype == np.float16 else dtype", "return dtype",
+        "half", "conv_grad_input"),
+    # ------------------------------------------------------------------ transposed convolution
+    Bug("output padding dropped", SHAPES,
+        "+ window_extent(k, d) + a", "+ window_extent(k, d)", "torch", "conv_transpose"),
+    Bug("transposed convolution with a conjugate", "transposed.py",
+        "y = transposed(f, weight.astype", "y = transposed(f, conjugate(weight).astype",
+        "torch", "conv_transpose"),
+    Bug("its input gradient without the conjugate", "transposed.py",
+        "w = conjugate(weight.astype(acc, copy=False))", "w = weight.astype(acc, copy=False)",
+        "adjoint", "conv_transpose"),
+    Bug("its weight gradient without the conjugate", "transposed.py",
+        "conjugate(x.astype(acc, copy=False))", "x.astype(acc, copy=False)",
+        "adjoint", "conv_transpose"),
+    Bug("transposed convolution summed in float16", "transposed.py",
+        "transposed(f, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)",
+        "transposed(f, weight, x, bias)", "half", "conv_transpose"),
+    # ------------------------------------------------------------------ copies
+    Bug("reflect repeats the edge", PADDING,
+        "backward(before, left)", "backward(before - 1, left)", "torch", "pad"),
+    Bug("reflect repeats the far edge", PADDING,
+        "2 * (i - 1) - right[0]", "2 * i - 1 - right[0]", "torch", "pad"),
+    Bug("circular off by one", PADDING,
+        "slice(left[0] + turn, left[1] + turn)", "slice(left[0] + turn - 1, left[1] + turn - 1)",
+        "torch", "pad"),
+    Bug("circular turns by the uncropped size", PADDING,
+        "turn = end - first", "turn = i", "torch", "pad"),
+    Bug("replicate takes the last but one", PADDING,
+        "slice(i - 1, i)", "slice(i - 2, i - 1)", "torch", "pad"),
+    Bug("the value to pad with ignored", PADDING,
+        "y[block] = fill", "y[block] = 0", "torch", "pad"),
+    Bug("repeated edges counted once", PADDING,
+        "share.sum(repeated", "share.mean(repeated", "adjoint", "pad"),
+    Bug("gradients of one element overwrite each other", PADDING,
+        "target += share.sum", "target[...] = share.sum", "adjoint", "pad"),
+    Bug("padding given for the first axis first", "checks/padding.py",
+        "zip(flat[-2::-2], flat[::-2], strict=True)", "zip(flat[::2], flat[1::2], strict=True)",
+        "torch", "pad"),
+    Bug("padding before and after exchanged", "checks/padding.py",
+        "zip(flat[-2::-2], flat[::-2], strict=True)", "zip(flat[::-2], flat[-2::-2], strict=True)",
+        "torch", "pad"),
+    Bug("fold adds the first box only", "folding.py",
+        "for box in boxes:", "for box in boxes[:1]:", "direct", "fold"),
+    Bug("fold sums in float16", "folding.py",
+        "checks.accumulator(cols.dtype))", "cols.dtype)", "half", "fold"),
+    # ------------------------------------------------------------------ maximum
+    Bug("ties to the last", "pooling/winners.py",
+        "wins = np.greater(v", "wins = np.greater_equal(v", "torch", "max_pool"),
+    Bug("NaN dropped", "pooling/winners.py",
+        "np.maximum(best, v, out=best)", "np.fmax(best, v, out=best)", "torch", "max_pool"),
+    Bug("NaN leaves no index", "pooling/winners.py",
+        "np.not_equal(v, v,", "np.greater(v, v,", "torch", "max_pool"),
+    Bug("windows that share a maximum overwrite each other", "pooling/winners.py",
+        "np.add.at)", "operator.setitem)", "torch", "max_pool_grad"),
+    Bug("scattered sums kept in float16", "pooling/winners.py",
+        "checks.accumulator(values.dtype)", "values.dtype", "half", "max_pool_scatter"),
+    Bug("index of a window of -inf in the padding", "pooling/max.py",
+        "winner[...] = first[box[1:]]", "winner[...] = 0", "torch", "max_pool"),
+    Bug("indices forget the dilation", "pooling/max.py",
+        "np.arange(k) * d for", "np.arange(k) for", "torch", "max_pool"),
+    Bug("sign of zero lost", "pooling/max.py",
+        "best[...] = gather(xs, indices[box])", "best += 0", "torch", "max_pool"),
+    Bug("indices transposed", "pooling/taps.py",
+        "math.prod(sizes[axis + 1 :])", "math.prod(sizes[:axis])", "torch", "max_pool"),
+    Bug("last tap of the far side missed", SHAPES,
+        "-((k * d - p - i) // s)", "-((k * d - p - i + 1) // s)", "torch", "max_pool"),
+    Bug("ceil mode adds a window where the size divides", SHAPES,
+        "+ s - 1) // s + 1", "+ s) // s + 1", "torch", "max_pool"),
+    Bug("ceil mode keeps a window in the padding", SHAPES,
+        "return o - 1 if (o - 1) * s >= i + p else o", "return o", "torch", "avg_pool"),
+    # ------------------------------------------------------------------ averages
+    Bug("divisor not clipped", "pooling/avg.py",
+        "np.minimum(first + k, hi)", "(first + k)", "torch", "avg_pool"),
+    Bug("divisor of the last window not clipped in ceil mode", "pooling/avg.py",
+        "(-p, i + p) if", "(-p, i + p + s) if", "torch", "avg_pool_grad"),
+    Bug("count_include_pad ignored", "pooling/avg.py",
+        "if count_include_pad else (0, i)", "", "torch", "avg_pool"),
+    Bug("gradient divided by the whole kernel", "pooling/avg.py",
+        "divide(share, divisor[box], share)",
+        "divide(share, np.full_like(divisor[box], np.prod(f.k)), share)", "adjoint", "avg_pool"),
+    Bug("sign of the divisor lost", "pooling/avg.py",
+        "np.full(f.o, override)", "np.full(f.o, abs(override))", "torch", "avg_pool"),
+    Bug("an average of -0", "pooling/avg.py",
+        "parts += 0 ", "pass ", "torch", "avg_pool"),
+    Bug("integer averages rounded down", "pooling/avg.py",
+        "np.multiply(quotient, np.sign(total) * np.sign(divisor).astype(total.dtype), out=out)",
+        "np.floor_divide(total, divisor.astype(total.dtype), out=out)", "direct", "avg_pool"),
+    Bug("averages summed in float16", "pooling/avg.py",
+        "acc = checks.summing(x.dtype)", "acc = x.dtype", "half", "avg_pool"),
+    # ------------------------------------------------------------------ adaptive pools
+    Bug("adaptive windows end too early where sizes do not divide", SHAPES,
+        "-(-((j + 1) * i) // o)", "(j + 1) * i // o", "torch", "adaptive_max_pool"),
+    Bug("adaptive windows start at even steps", SHAPES,
+        "return j * i // o", "return j * (i // o)", "torch", "adaptive_avg_pool"),
+    Bug("adaptive windows all of one size", "pooling/adaptive.py",
+        "[last - first for first, last in ranges]", "[-(-i // o) for _ in ranges]",
+        "torch", "adaptive_avg_pool"),
+    Bug("adaptive gradient not divided", "pooling/adaptive.py",
+        "divide_in_turn(share, f)", "pass", "adjoint", "adaptive_avg_pool"),
+    Bug("taps beyond a window added twice", "pooling/layout.py",
+        "np.moveaxis(x, number, 0)[outside] = beyond", "pass", "torch", "adaptive_avg_pool"),
+    # ------------------------------------------------------------------ fractional, powers, unpool
+    Bug("fractional sequence off by one", "pooling/fractional.py",
+        "j = np.arange(o - 1)", "j = np.arange(1, o)", "torch", "fractional_max_pool"),
+    Bug("fractional samples in the order of the axes", "pooling/fractional.py",
+        "u = u[:, ::-1] if len(k) == 2 else u", "pass", "torch", "fractional_max_pool"),
+    Bug("last fractional window not at the end", "pooling/fractional.py",
+        "(len(u), min(o, 1)), i - k)", "(len(u), min(o, 1)), i - k - 1)",
+        "torch", "fractional_max_pool"),
+    Bug("|x| where torch takes x", "pooling/lp.py",
+        "power(x, p), kernel_size, stride, 0, ceil_mode), whole)",
+        "power(np.abs(x), p), kernel_size, stride, 0, ceil_mode), whole)", "torch", "lp_pool"),
+    Bug("partial windows summed where torch scales them", "pooling/lp.py",
+        "v = times(avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode), whole)",
+        "v = avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode, divisor_override=1)",
+        "torch", "lp_pool"),
+    Bug("mathematical form scales partial windows", "pooling/lp.py",
+        "v = avg_pool(u, kernel_size, stride, 0, ceil_mode, divisor_override=1)",
+        "v = times(avg_pool(u, kernel_size, stride, 0, ceil_mode), whole)", "direct", "lp_pool"),
+    Bug("the norm of -inf takes the largest", "pooling/lp.py",
+        "upward = math.copysign(1, p)", "upward = 1", "direct", "lp_pool"),
+    Bug("gradient of a root at 0", "pooling/lp.py",
+        "np.where(v == 0, np.zeros_like(gv),", "np.where(False, np.zeros_like(gv),",
+        "direct", "lp_pool_grad"),
+    Bug("gradient of a power without its exponent", "pooling/lp.py",
+        "slope = times(power(x, p - 1), p)", "slope = power(x, p - 1)", "torch", "lp_pool_grad"),
+    Bug("of duplicates the first stays", "pooling/winners.py",
+        "write(indices, values, planes, operator.setitem)",
+        "write(indices[..., ::-1], values[..., ::-1], planes, operator.setitem)",
+        "torch", "max_unpool"),
+    Bug("strict gradient for those that were replaced", "pooling/unpool.py",
+        "gx[gather(owner, at) != number] = 0", "gx[gather(owner, at) == number] = 0",
+        "direct", "max_unpool_grad"),
+    Bug("padding removed once from what is unpooled", SHAPES,
+        "return (i - 1) * s - 2 * p + k\n", "return (i - 1) * s - p + k\n", "torch", "max_unpool"),
+    # ------------------------------------------------------------------ the definitions
+    Bug("definition: input of the first group", "direct/convolution.py",
+        "g * f.c + c, *i)", "c, *i)", "torch", "conv"),
+    Bug("definition: dilation of the wrong axis", "direct/convolution.py",
+        "zip(o, f.s, k, f.d, f.p, strict=True)", "zip(o, f.s, k, f.d[::-1], f.p, strict=True)",
+        "torch", "conv"),
+    Bug("definition: summed in float16", "direct/convolution.py",
+        "y = np.zeros(f.y_shape, acc)", "y = np.zeros(f.y_shape, x.dtype)", "half", "conv"),
+    Bug("definition: one channel a group", "direct/transposed.py",
+        "for m in range(f.c):", "for m in range(1):", "torch", "conv_transpose"),
+    Bug("definition: reflect repeats the edge", "direct/padding.py",
+        "return -t if t < 0", "return -t - 1 if t < 0", "torch", "pad"),
+    Bug("definition: circular past a crop", "direct/padding.py",
+        "return first + (t - first) % (end - first)", "return t % i", "torch", "pad"),
+    Bug("definition: fold overwrites", "direct/folding.py",
+        "x[at_x] += by_window[at_cols]", "x[at_x] = by_window[at_cols]", "torch", "fold"),
+    Bug("definition: ties to the last", "direct/pooling.py",
+        "if x[i] > x[winner]", "if x[i] >= x[winner]", "torch", "max_pool"),
+    Bug("definition: the first NaN wins", "direct/pooling.py",
+        "or x[i] != x[i]:", "or x[i] != x[i] and x[winner] == x[winner]:", "torch", "max_pool"),
+    Bug("definition: divisor not clipped", "direct/pooling.py",
+        "first <= o_ * s - p + k_ < end for", "first <= o_ * s - p + k_ for", "torch", "avg_pool"),
+    Bug("definition: adaptive windows end too early", "direct/adaptive.py",
+        "((o_ + 1) * i + size - 1) // size", "(o_ + 1) * i // size", "torch", "adaptive_avg_pool"),
+    Bug("definition: adaptive average summed in float16", "direct/adaptive.py",
+        "xs = x.reshape(f.x_shape).astype(acc)\n    y = np.zeros(f.y_shape, acc)",
+        "xs = x.reshape(f.x_shape)\n    y = np.zeros(f.y_shape, x.dtype)",
+        "half", "adaptive_avg_pool"),
+    Bug("definition: fractional sequence off by one", "direct/fractional.py",
+        "int((number(j) + u) * alpha)", "int((number(j + 1) + u) * alpha)",
+        "torch", "fractional_max_pool"),
+    Bug("definition: |x| where torch takes x", "direct/lp.py",
+        "abs(v) if mathematical else v", "abs(v)", "torch", "lp_pool"),
+    Bug("definition: the first of duplicates keeps its gradient", "direct/unpool.py",
+        "reversed(list(np.ndindex(f.i)))", "list(np.ndindex(f.i))", "direct", "max_unpool_grad"),
+]  # fmt: skip
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module of the package from its file, changed where the bug is."""
+
+    bug: Bug | None = None
+
+    def source_to_code(self, data: Any, path: Any, **options: Any) -> CodeType:
+        source = Path(path).read_text(encoding="utf-8")
+        assert self.bug is not None
+        found = source.count(self.bug.right)
+        assert found == 1, f"{self.bug.file} holds {self.bug.right!r} {found} times, expected once"
+        return super().source_to_code(source.replace(self.bug.right, self.bug.wrong), path)  # type: ignore[arg-type]
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(b"", self.path)  # neither reads nor writes compiled files
+
+
+class _Finder(MetaPathFinder):
+    """Finds the file that the bug is in, and leaves all others to Python."""
+
+    def __init__(self, bug: Bug) -> None:
+        self.bug = bug
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is None or spec.origin != str(ROOT / self.bug.file):
+            return None
+        loader = _Loader(fullname, spec.origin)
+        loader.bug, spec.loader = self.bug, loader
+        return spec
+
+
+def copy_with(bug: Bug) -> ModuleType:
+    """Return a fresh copy of refconv with a bug; the imported package is put back behind it."""
+
+    def loaded() -> dict[str, ModuleType]:
+        return {k: v for k, v in sys.modules.items() if k.split(".")[0] == "refconv"}
+
+    before, finder = loaded(), _Finder(bug)
+    for name in before:
+        del sys.modules[name]
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("refconv")
+    finally:
+        sys.meta_path.remove(finder)
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(before)

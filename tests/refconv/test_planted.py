@@ -1,0 +1,69 @@
+"""Bugs planted into refconv's own source, one at a time: the battery shows each, by name."""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+import battery
+import refconv
+from planted import BUGS, Bug, copy_with
+
+CHECKS = ("direct", "torch", "adjoint", "half")
+
+
+@pytest.fixture(scope="module")
+def caught(request: pytest.FixtureRequest) -> Iterator[Table]:
+    table = Table(
+        "planted bug", "where", "caught by", title="Bugs planted into refconv, all caught"
+    )
+    yield table
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(table)
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    (terminal.write if terminal else print)("\n" + console.export_text())
+
+
+@cache
+def right(form: str) -> battery.Answers:
+    """Return the answers without a bug, for the form that a bug does not touch."""
+    return battery.fast(refconv) if form == "fast" else battery.direct(refconv)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_caught(bug: Bug, caught: Table) -> None:
+    package = copy_with(bug)
+    form = battery.fast(package) if bug.in_fast else right("fast")
+    definition = battery.direct(package) if bug.in_direct else right("direct")
+    found = battery.failures(form, definition)
+    assert bug.operator in found.get(bug.check, set()), found
+    caught.add_row(bug.name, bug.file, ", ".join(check for check in CHECKS if check in found))
+
+
+def test_nothing_found_without_a_bug() -> None:
+    assert battery.failures(right("fast"), right("direct")) == {}
+
+
+def test_a_copy_is_fresh_and_leaves_the_package_alone() -> None:
+    copy = copy_with(BUGS[0])
+    assert copy is not refconv
+    assert copy.conv is not refconv.conv
+    assert copy.direct.conv.__module__ == refconv.direct.conv.__module__
+    assert __import__("refconv") is refconv
+    assert __import__("refconv.convolution").convolution.conv is refconv.conv
+
+
+def test_every_bug_is_another_one() -> None:
+    assert len(BUGS) >= 40
+    assert Counter((bug.file, bug.right, bug.wrong) for bug in BUGS).most_common(1)[0][1] == 1
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
+    assert {bug.check for bug in BUGS} == set(CHECKS)
+
+
+def test_every_operator_is_in_the_battery() -> None:
+    names = {name for case in battery.cases() for name, _, _ in case.calls}
+    assert names == set(refconv.__all__) - {"direct"}
