@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
@@ -24,8 +25,9 @@ def caught(request: pytest.FixtureRequest) -> Iterator[Table]:
     yield table
     console = Console(width=110, record=True, file=io.StringIO())
     console.print(table)
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    (terminal.write if terminal else print)("\n" + console.export_text())
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        print("\n" + console.export_text(), flush=True)
 
 
 @cache
