@@ -1,14 +1,13 @@
 """Bugs seen in the wild, planted one at a time: `parity.check` catches each, by name."""
 
-import io
 from collections.abc import Iterator
 
 import pytest
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from mutants import MAKE
+from showing import show
 from torch_ext import parity
 
 MUTANTS = [  # operator, bug, a quantity that must show it
@@ -71,10 +70,7 @@ def caught(request: pytest.FixtureRequest) -> Iterator[Table]:
         "operator", "planted bug", "shown by", "failures", title="Planted bugs, all caught"
     )
     yield table
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(table)
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    (terminal.write if terminal else print)("\n" + console.export_text())
+    show(table, request.config, width=100)
 
 
 @pytest.mark.parametrize(("op", "bug", "quantity"), MUTANTS, ids=str)

@@ -1,18 +1,16 @@
 """Bugs planted into refconv's own source, one at a time: the battery shows each, by name."""
 
-import io
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
 from functools import cache
 
 import pytest
-from rich.console import Console
 from rich.table import Table
 
 import battery
 import refconv
 from planted import BUGS, Bug, copy_with
+from showing import show
 
 CHECKS = ("direct", "torch", "adjoint", "half")
 
@@ -23,11 +21,7 @@ def caught(request: pytest.FixtureRequest) -> Iterator[Table]:
         "planted bug", "where", "caught by", title="Bugs planted into refconv, all caught"
     )
     yield table
-    console = Console(width=110, record=True, file=io.StringIO())
-    console.print(table)
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else nullcontext():
-        print("\n" + console.export_text(), flush=True)
+    show(table, request.config, width=110)
 
 
 @cache
