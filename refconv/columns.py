@@ -46,18 +46,20 @@ class Cut(NamedTuple):
         return slice(c.start * self.taps, c.stop * self.taps)
 
 
-def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
+def cut(f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
     as many channels as fit, then as many groups; and as many filters as their products fit.
+    The adjoint adds the columns onto a patch, which holds s inputs along an axis for each output:
+    more than the taps where windows leave gaps. It does not shift.
     """
     taps, room = math.prod(f.k), tiles.SCRATCH_BYTES // itemsize
     rows = taps // f.k[0]  # of a channel, with shifts
     boxes = tiles.boxes(f.o, max(COLUMNS, room // (rows * f.c)))
     first, *rest = tiles.extent(boxes[0])
     if (
-        may_shift
+        not adjoint
         and f.k[0] > 1
         and f.s[0] == 1
         and 2 * f.d[0] <= first
@@ -67,13 +69,15 @@ def cut(f: Conv, itemsize: int, may_shift: bool = True) -> Cut:
         shifts, images = f.k[0], 1
         most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
     else:
-        shifts, rows, fits = 1, taps, room // (taps * f.c)
+        shifts, rows = 1, taps
+        taps = max(taps, math.prod(f.s)) if adjoint else taps
+        fits = room // (taps * f.c)
         boxes = tiles.boxes(f.o, max(COLUMNS, fits))
         most = math.prod(tiles.extent(boxes[0]))
         wanted = max(COLUMNS, min(fits, PRODUCTS // (f.m * f.c * taps)))
         images = max(1, min(f.n, wanted // most))
     filters = tiles.blocks(f.m, room // (most * images))
-    room //= rows * most * images
+    room //= taps // shifts * most * images
     return Cut(
         images=tiles.blocks(f.n, images),
         filters=filters,

@@ -200,7 +200,7 @@ def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
         bs = bias.reshape(f.g, f.c, *(1,) * len(f.i)).astype(gy.dtype, copy=False)
     gx = np.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
     gys = gy.reshape(f.n, f.g, f.m, *f.o)
-    by = cut(f, gy.itemsize, may_shift=False)
+    by = cut(f, gy.itemsize, adjoint=True)
     (ws,) = kernels(f, by, w)  # (g, m, c taps)
 
     def task(tile: tuple[slice, slice, slice]) -> None:

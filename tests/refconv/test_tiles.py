@@ -196,9 +196,10 @@ def test_scratch_stays_small_whatever_the_size() -> None:
         ((1, 600, 20, 20), (4, 600, 3, 3)),
         ((20, 16, 30, 30), (16, 16, 3, 3)),
         ((1, 2, 100_000), (3, 2, 9)),
+        ((1, 256, 56, 56), (8, 256, 1, 1)),
     ):
         x, w = np.ones(shape, np.float32), np.ones(kernel, np.float32)
-        for stride in (1, 2):
+        for stride in (1, 2, 4):
             gy = refconv.conv(x, w, stride=stride)
             used = scratch_after(
                 lambda x=x, w=w, s=stride: refconv.conv(x, w, stride=s),
