@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import refconv
+from memory import same
 from refconv import direct
 from refconv.pooling import taps
 from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PoolCase, pool_cases
@@ -27,11 +28,6 @@ def tile_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test again with tiles of a few elements, so that every seam between them is crossed."""
     if request.param == "tiny tiles":
         monkeypatch.setattr(taps, "TILE_BYTES", 64)
-
-
-def same(a: Array, b: Array) -> bool:
-    """Bit for bit, in shape and dtype too."""
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
 def max_arguments(case: PoolCase) -> tuple[Any, ...]:
