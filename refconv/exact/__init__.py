@@ -20,7 +20,12 @@ Sources: Higham, Accuracy and Stability of Numerical Algorithms (2002), chapters
 and Rump, Improved error bounds for inner products in floating-point arithmetic (2013), who drop the
 denominator of gamma_n = n u / (1 - n u).
 
-Same names and signatures as `refconv` and `refconv.direct`; finite real numbers only.
+Roots of such sums, which `lp_pool` takes, are mostly irrational, and rounded correctly all the
+same; they come as `Roots`, whose bound has the roundings of every step (see `refconv.exact.roots`).
+
+Same names and signatures as `refconv` and `refconv.direct`; finite real numbers only. A complex
+operator is two real ones for each complex operand: real and imaginary part of x * w are
+xr * wr - xi * wi and xr * wi + xi * wr, each a sum of exact results.
 
 >>> import numpy as np
 >>> y = conv(np.array([[[0.1, 0.2, 0.3]]]), np.array([[[1.0, -1.0]]]))
@@ -37,6 +42,7 @@ from refconv.exact.adaptive import (
     adaptive_max_pool_grad,
 )
 from refconv.exact.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.exact.folding import fold, unfold
 from refconv.exact.formats import (
     BFLOAT16,
     FLOAT16,
@@ -51,6 +57,8 @@ from refconv.exact.fractional import (
     fractional_max_pool,
     fractional_max_pool_grad,
 )
+from refconv.exact.lp import lp_pool, lp_pool_grad
+from refconv.exact.padding import pad, pad_grad
 from refconv.exact.pooling import (
     avg_pool,
     avg_pool_grad,
@@ -59,6 +67,7 @@ from refconv.exact.pooling import (
     max_pool_scatter,
     max_pool_select,
 )
+from refconv.exact.roots import Root, Roots
 from refconv.exact.sums import Exact, exactly
 from refconv.exact.transposed import (
     conv_transpose,
@@ -78,6 +87,8 @@ __all__ = [
     "FLOAT64",
     "Exact",
     "Format",
+    "Root",
+    "Roots",
     "adaptive_avg_pool",
     "adaptive_avg_pool_grad",
     "adaptive_max_pool",
@@ -93,15 +104,21 @@ __all__ = [
     "conv_transpose_grad_input",
     "conv_transpose_grad_weight",
     "exactly",
+    "fold",
     "format_of",
     "fractional_max_pool",
     "fractional_max_pool_grad",
+    "lp_pool",
+    "lp_pool_grad",
     "max_pool",
     "max_pool_grad",
     "max_pool_scatter",
     "max_pool_select",
     "max_unpool",
     "max_unpool_grad",
+    "pad",
+    "pad_grad",
     "rounded",
     "ulp_distance",
+    "unfold",
 ]

@@ -1,0 +1,57 @@
+"""Unfolding and folding in exact arithmetic: one list of taps, read one way and the other."""
+
+import math
+
+import numpy as np
+
+from refconv import checks
+from refconv.checks import Array, Conv, Ints
+from refconv.direct.folding import taps as taps_by_definition
+from refconv.exact.sums import Exact, scaled, total
+
+
+def taps(f: Conv) -> tuple[Array, Array]:
+    """Return the flat positions in x and in the columns of every tap of every window."""
+    shape = (f.n, f.c, *f.k, *f.o)
+    found = [
+        (np.ravel_multi_index(x, f.x_shape), np.ravel_multi_index(cols, shape))
+        for x, cols in taps_by_definition(f)
+    ]
+    x, cols = np.array(found, np.int64).reshape(-1, 2).T
+    return x, cols
+
+
+def unfold(
+    x: Array,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Exact:
+    """cols[c k, o] = x[c, o s + k d - p], exactly; a tap in the padding is a sum of no terms.
+
+    >>> unfold(np.array([[1.0, 2.0]]), (2,), padding=1).value.astype(float)
+    array([[0., 1., 2.],
+           [1., 2., 0.]])
+    """
+    ints, e = scaled("x", x)
+    f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
+    at_x, at_cols = taps(f)
+    cols = total(ints.ravel()[at_x], e, at_cols, (f.n, f.m, math.prod(f.o)))
+    return cols[0] if unbatched else cols
+
+
+def fold(
+    cols: Array,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Exact:
+    """x[c, i] = sum of cols[c k, o] over o s + k d - p = i, exactly."""
+    ints, e = scaled("cols", cols)
+    f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    at_x, at_cols = taps(f)
+    x = total(ints.ravel()[at_cols], e, at_x, f.x_shape)
+    return x[0] if unbatched else x
