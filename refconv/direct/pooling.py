@@ -84,6 +84,7 @@ def max_pool_grad(
     return gx.reshape(f.x_shape[unbatched:])
 
 
+@np.errstate(all="ignore")
 def scatter(indices: Array, values: Array, i: Shape) -> Array:
     """Return maps of shape i, zero but for the values (..., *o) added at flat positions."""
     lead = indices.shape[: -len(i)]

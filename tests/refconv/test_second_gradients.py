@@ -1,11 +1,21 @@
-"""Second gradients in the exact tier: torch's double backward against the docstrings' closed forms.
+"""Second gradients of power averages: torch's double backward against sums of roots.
 
-A gradient is linear in gy (and, where there is a weight, in w or x), so its own gradients are
-operators of the family again. Data are small integers in float64, averages multiples of every
-divisor: no sum rounds, and agreement is bit for bit.
+Those of all other operators are operators of the family again, and compared bit for bit in
+test_exact_tier. Here the gradient gx of y = v^(1/p), v[o] = sum of x[i]^p over window o, is
+
+    gx[i] = sum over o of gy[o] x[i]^(p-1) v[o]^(1/p-1),
+
+and the gradient of <ggx, gx> is, with t = ggx and h[o] = sum over i of t[i] x[i]^(p-1),
+
+    for gy  h v^(1/p-1)
+    for x   (p - 1) sum over o of gy (t[i] x[i]^(p-2) v^(1/p-1) - h x[i]^(p-1) v^(1/p-2)).
+
+They are composed as `lp_pool_grad` says, of powers, `avg_pool` and `avg_pool_grad`.
 """
 
-from collections.abc import Callable
+import itertools
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,146 +25,109 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 import refconv
+from refconv.exact import Root, Roots
 
 Array = NDArray[Any]
-FORMS = [refconv, refconv.direct]
+Axes = tuple[int, ...]
+
+FORMS = pytest.mark.parametrize("form", [refconv, refconv.direct], ids=["fast", "direct"])
+POOLS: tuple[Any, ...] = (F.lp_pool1d, F.lp_pool2d, F.lp_pool3d)
+ROUNDINGS = 40  # more than any one product of the chain sees, beside those of its sum
 
 
-def draw(*shape: int, unit: int = 1, seed: int = 0) -> Array:
-    values = unit * np.random.default_rng([seed, *shape]).integers(-4, 5, shape)
-    return values.astype(np.float64)
+def by_torch(x: Array, gy: Array, t: Array, p: int, k: Axes, s: Axes) -> tuple[Array, Array]:
+    """Return the gradients of <t, gx> for gy and for x."""
+    leaf, g = (torch.tensor(a, requires_grad=True) for a in (x, gy))
+    window = (k[0], s[0]) if len(k) == 1 else (k, s)
+    y = POOLS[len(k) - 1](leaf, p, *window)
+    (gx,) = torch.autograd.grad(y, leaf, g, create_graph=True)
+    again = torch.autograd.grad(gx, (g, leaf), torch.tensor(t), materialize_grads=True)
+    return again[0].numpy(), again[1].numpy()
 
 
-def same(ours: Array, theirs: torch.Tensor) -> None:
-    assert np.any(ours), "a comparison of zeros proves nothing"
-    np.testing.assert_array_equal(ours, theirs.detach().numpy(), strict=True)
+def by_parts(
+    form: Any, x: Array, gy: Array, t: Array, p: int, k: Axes, s: Axes
+) -> tuple[Array, Array]:
+    """Return the same by the parts of refconv: v = sum of x^p, its root, and their slopes."""
+
+    def total(u: Array) -> Array:
+        return np.asarray(form.avg_pool(u, k, s, divisor_override=1))
+
+    def spread(g: Array) -> Array:
+        return np.asarray(form.avg_pool_grad(x.shape, g, k, s, divisor_override=1))
+
+    if p == 1:
+        return total(t), np.zeros_like(x)
+    v, h = total(x**p), total(t * x ** (p - 1))
+    slope, bend = v ** (1 / p - 1), v ** (1 / p - 2)
+    for_x = t * spread(gy * slope) * x ** (p - 2) - spread(gy * h * bend) * x ** (p - 1)
+    return h * slope, (p - 1) * for_x
 
 
-def double_backward(
-    forward: Callable[..., Any], operands: list[Array], gy_unit: int = 1
-) -> tuple[Array, list[Array], list[list[torch.Tensor]]]:
-    """Return gy, a ggx for every operand, and for each of them alone the gradients of <ggx, gx>.
-
-    Those gradients are for gy first, then for the operands.
-    """
-    leaves = [torch.tensor(a, requires_grad=True) for a in operands]
-    y = forward(*leaves)
-    gy = torch.tensor(draw(*y.shape, unit=gy_unit, seed=1), requires_grad=True)
-    grads = torch.autograd.grad(y, leaves, gy, create_graph=True)
-    ggs = [draw(*a.shape, unit=gy_unit, seed=2) for a in operands]
-    found = [
-        list(
-            torch.autograd.grad(
-                g, [gy, *leaves], torch.tensor(gg), retain_graph=True, materialize_grads=True
-            )
-        )
-        for g, gg in zip(grads, ggs, strict=True)
-    ]
-    return gy.detach().numpy(), ggs, found
+@FORMS
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("p", [1, 2])
+def test_bit_for_bit_where_nothing_rounds(form: Any, rank: int, p: int) -> None:
+    """Where p = 1, and p = 2 with windows 2 0 0 0, 1 1 1 1 and 4 0 0 0: y is a power of two."""
+    rng = np.random.default_rng(rank)
+    k = ((4,), (2, 2), (1, 4, 1))[rank - 1]
+    o = ((6,), (2, 3), (2, 1, 3))[rank - 1]
+    rows = np.array([(2, 0, 0, 0), (1, -1, 1, 1), (-4, 0, 0, 0), (1, 1, -1, -1)])
+    chosen = rng.permuted(rng.choice(rows[: 3 if p == 1 else 4], 2 * 3 * math.prod(o)), axis=1)
+    order = [0, 1, *itertools.chain(*((2 + axis, 2 + rank + axis) for axis in range(rank)))]
+    shape = (2, 3, *(a * b for a, b in zip(o, k, strict=True)))
+    x = chosen.reshape(2, 3, *o, *k).transpose(order).reshape(shape).astype(np.float64)
+    gy, t = rng.integers(-4, 5, (2, 3, *o)) * 1.0, rng.integers(-4, 5, shape) * 1.0
+    ours, theirs = by_parts(form, x, gy, t, p, k, k), by_torch(x, gy, t, p, k, k)
+    assert ours[0].any()
+    assert ours[1].any() or p == 1
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b, strict=True)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
+def roots(x: Array, gy: Array, t: Array, p: int, k: Axes, s: Axes) -> tuple[Roots, Roots]:
+    """Return both gradients exactly, every product a term of its own: x is positive."""
+    for_gy, for_x = np.empty(gy.shape, object), np.empty(x.shape, object)
+    for at in np.ndindex(x.shape):
+        for_x[at] = []
+    taps = list(itertools.product(*map(range, k)))
+    fraction = np.frompyfunc(Fraction, 1, 1)
+    xs, gys, ts = (np.asarray(fraction(a), object) for a in (x, gy, t))
+    before = math.prod(k) + p + 2
+    for o in np.ndindex(gy.shape):
+        inside = [
+            (*o[:2], *(o_ * s_ + tap_ for o_, s_, tap_ in zip(o[2:], s, tap, strict=True)))
+            for tap in taps
+        ]
+        v = sum(xs[i] ** p for i in inside)
+        h = [ts[j] * xs[j] ** (p - 1) for j in inside]
+
+        def term(c: Fraction, power: int, v: Fraction = v) -> Root:
+            return Root(c, v**power, Fraction(1), before)
+
+        for_gy[o] = [term(c, 1 - p) for c in h]
+        for i in inside:
+            for_x[i].append(term((p - 1) * gys[o] * ts[i] * xs[i] ** (p - 2), 1 - p))
+            for_x[i] += [term((1 - p) * gys[o] * xs[i] ** (p - 1) * c, 1 - 2 * p) for c in h]
+    common: Any = {"degree": p, "slope": 2, "after": ROUNDINGS, "inexact": p.bit_count() > 1}
+    return Roots(for_gy, **common), Roots(for_x, **common)
+
+
+@pytest.mark.parametrize("p", [2, 3, 4])
 @pytest.mark.parametrize(
-    ("x_shape", "w_shape", "options"),
-    [
-        ((2, 2, 4), (2, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
-        (
-            (2, 4, 2, 3),
-            (4, 2, 3, 2),
-            {
-                "stride": (3, 2),
-                "padding": (1, 0),
-                "output_padding": (1, 1),
-                "groups": 2,
-                "dilation": (2, 1),
-            },
-        ),
-        ((1, 2, 3, 4), (2, 2, 2, 3), {"padding": (0, 1), "dilation": (1, 2)}),
-        ((1, 2, 2, 3, 2), (2, 1, 2, 1, 3), {"stride": (1, 2, 2), "padding": (1, 0, 1)}),
-    ],
-    ids=["1d", "2d grouped", "2d stride 1", "3d"],
+    ("size", "k", "s"),
+    [((7,), (3,), (2,)), ((4, 3), (2, 3), (1, 2)), ((2, 3, 3), (2, 2, 1), (1,) * 3)],
 )
-def test_conv_transpose(form: Any, x_shape: Any, w_shape: Any, options: dict[str, Any]) -> None:
-    x, w = draw(*x_shape), draw(*w_shape)
-    forward = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(x_shape) - 3]
-    gy, (ggx, ggw), (of_gx, of_gw) = double_backward(lambda x, w: forward(x, w, **options), [x, w])
-    same(form.conv_transpose(ggx, w, **options), of_gx[0])
-    same(form.conv_transpose_grad_weight(ggx, w.shape, gy, **options), of_gx[2])
-    same(form.conv_transpose(x, ggw, **options), of_gw[0])
-    same(form.conv_transpose_grad_input(x.shape, ggw, gy, **options), of_gw[1])
-    assert not of_gx[1].any()
-    assert not of_gw[2].any()
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernel_size": (3, 2), "stride": (2, 3), "padding": (1, 1), "ceil_mode": True},
-        {"kernel_size": (3, 2), "stride": 1, "padding": (1, 0), "count_include_pad": False},
-        {"kernel_size": (2, 3), "divisor_override": -5},
-    ],
-    ids=["ceil mode", "padding not counted", "divisor given"],
-)
-def test_avg_pool(form: Any, options: dict[str, Any]) -> None:
-    _, (ggx,), ((for_gy, for_x),) = double_backward(
-        lambda x: F.avg_pool2d(x, **options), [draw(2, 3, 5, 7)], 720
-    )
-    same(form.avg_pool(ggx, **options), for_gy)
-    assert not for_x.any()
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-@pytest.mark.parametrize("size", [(3, 2), (4, 5), (1, 1), (7, 3)])
-def test_adaptive_pools(form: Any, size: tuple[int, int]) -> None:
-    x = draw(2, 2, 5, 7)
-    _, (ggx,), ((for_gy, _),) = double_backward(
-        lambda x: F.adaptive_avg_pool2d(x, size), [x], 25200
-    )
-    same(form.adaptive_avg_pool(ggx, size), for_gy)
-    _, (ggx,), ((for_gy, for_x),) = double_backward(lambda x: F.adaptive_max_pool2d(x, size), [x])
-    _, indices = form.adaptive_max_pool(x, size, return_indices=True)
-    same(form.max_pool_select(ggx, indices, 2), for_gy)
-    assert not for_x.any()
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-def test_max_pool(form: Any) -> None:
-    o = {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0), "dilation": (1, 2)}
-    x = draw(2, 2, 6, 7)
-    _, (ggx,), ((for_gy, _),) = double_backward(lambda x: F.max_pool2d(x, **o), [x])
-    _, indices = form.max_pool(x, **o, return_indices=True)
-    same(form.max_pool_select(ggx, indices, 2), for_gy)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-def test_max_unpool(form: Any) -> None:
-    """The gradient gathers, duplicates and all, so its own gradient adds up; torch agrees."""
-    x = draw(1, 2, 2, 3)
-    at = np.array([[[[0, 7, 7], [20, 20, 23]], [[1, 3, 5], [13, 9, 5]]]])
-    _, (ggx,), ((for_gy, _),) = double_backward(
-        lambda x: F.max_unpool2d(x, torch.tensor(at), 2), [x]
-    )
-    same(form.max_pool_scatter((1, 2, 4, 6), at, ggx, 2), for_gy)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
-@pytest.mark.parametrize("padding", [(2, 3, 1, 2), (-1, 2, 2, -1)], ids=str)
-def test_pad(form: Any, mode: str, padding: tuple[int, ...]) -> None:
-    value = {"value": 2.5} if mode == "constant" else {}  # the gradients pad with 0 all the same
-    _, (ggx,), ((for_gy, _),) = double_backward(
-        lambda x: F.pad(x, padding, mode, **value), [draw(2, 3, 4, 5)]
-    )
-    same(form.pad(ggx, padding, mode), for_gy)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=["fast", "direct"])
-def test_unfold_and_fold(form: Any) -> None:
-    o = {"kernel_size": (3, 2), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
-    x = draw(2, 2, 4, 5)
-    _, (ggx,), ((for_gy, _),) = double_backward(lambda x: F.unfold(x, **o), [x])
-    same(form.unfold(ggx, **o), for_gy)
-    cols = draw(*F.unfold(torch.tensor(x), **o).shape)
-    _, (ggcols,), ((for_gx, _),) = double_backward(lambda c: F.fold(c, (4, 5), **o), [cols])
-    same(form.fold(ggcols, (4, 5), **o), for_gx)
+def test_within_the_bound_on_any_data(p: int, size: Axes, k: Axes, s: Axes) -> None:
+    """Every term by its size, so that none hides in what cancels."""
+    rng = np.random.default_rng(p)
+    x, t = rng.uniform(0.5, 2, (1, 2, *size)), rng.uniform(-2, 2, (1, 2, *size))
+    o = tuple((i - k_) // s_ + 1 for i, k_, s_ in zip(size, k, s, strict=True))
+    gy = rng.uniform(-2, 2, (1, 2, *o))
+    exactly = roots(x, gy, t, p, k, s)
+    answers = [by_torch(x, gy, t, p, k, s)]
+    answers += [by_parts(form, x, gy, t, p, k, s) for form in (refconv, refconv.direct)]
+    for found in answers:
+        for right, got in zip(exactly, found, strict=True):
+            assert right.within(got, np.float64, np.float64).all()
+            assert not right.within(got + 1e-9, np.float64, np.float64).any()
