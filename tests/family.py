@@ -281,6 +281,7 @@ def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[Case]:
 def powers(rank: int, draw: Draw, n: int) -> Iterator[Case]:
     """Without roots: sums of multiples of K, which averaging divides without a rest."""
     k, x = KERNEL[rank], draw(n, 2, *SIZE[rank], unit=24)
+    x[x == 0] = 24  # whose sign, in the gradient, would be 0
     each = zip(SIZE[rank], k, STRIDE[rank], strict=True)
     gy = draw(n, 2, *((i - k_) // s + 1 for i, k_, s in each))
     function = by_rank(F.lp_pool1d, F.lp_pool2d, F.lp_pool3d).get(rank)
