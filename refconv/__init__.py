@@ -1,5 +1,10 @@
 """Convolution, pooling and their gradients in plain NumPy, N-d, closed under differentiation.
 
+Arrays of another library with NumPy's interface (CuPy) are computed by that library, on the device
+where they are, from the same source: each function asks its arrays for their library, called xp
+(`refconv.checks.namespace`), and NumPy itself then sees shapes, dtypes and indices only. All arrays
+of a call are of one library; on CuPy their device must be the current one.
+
 One letter map everywhere (the spatial letters are those of Dumoulin and Visin, arXiv:1603.07285):
 
     i o k s p d a     input, output and kernel size, stride, padding, dilation, output padding

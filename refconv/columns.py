@@ -14,12 +14,12 @@ efficient convolution", 2017): a k-th of the copying, for one matrix product a t
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refconv import tiles
-from refconv.checks import Array, Conv
+from refconv.checks import Array, Conv, namespace
 from refconv.padding import Sides, add_box, read_box
 from refconv.shapes import Shape, last_axes, window_extent
 from refconv.tiles import Box
@@ -46,7 +46,7 @@ class Cut(NamedTuple):
         return slice(c.start * self.taps, c.stop * self.taps)
 
 
-def cut(f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
+def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
@@ -54,7 +54,7 @@ def cut(f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     The adjoint adds the columns onto a patch, which holds s inputs along an axis for each output:
     more than the taps where windows leave gaps. It does not shift.
     """
-    taps, room = math.prod(f.k), tiles.SCRATCH_BYTES // itemsize
+    taps, room = math.prod(f.k), tiles.room(xp, itemsize)
     rows = taps // f.k[0]  # of a channel, with shifts
     boxes = tiles.boxes(f.o, max(COLUMNS, room // (rows * f.c)))
     first, *rest = tiles.extent(boxes[0])
@@ -74,7 +74,7 @@ def cut(f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
         fits = room // (taps * f.c)
         boxes = tiles.boxes(f.o, max(COLUMNS, fits))
         most = math.prod(tiles.extent(boxes[0]))
-        wanted = max(COLUMNS, min(fits, PRODUCTS // (f.m * f.c * taps)))
+        wanted = max(COLUMNS, min(fits, tiles.times(xp) * PRODUCTS // (f.m * f.c * taps)))
         images = max(1, min(f.n, wanted // most))
     filters = tiles.blocks(f.m, room // (most * images))
     room //= taps // shifts * most * images
@@ -109,22 +109,22 @@ def read_patch(f: Conv, x: Array, box: Box) -> Array:
     if all(lo >= 0 and hi <= i for (lo, hi), i in zip(sides, f.i, strict=True)):
         view: Array = x[last_axes(slice(lo, hi) for lo, hi in sides)]
         return view
-    return read_box(x, sides, tiles.scratch(patch_shape(x, sides), x.dtype, "patch"))
+    return read_box(x, sides, tiles.scratch(namespace(x), patch_shape(x, sides), x.dtype, "patch"))
 
 
 def add_patch(f: Conv, x: Array, by_window: Array, box: Box) -> None:
     """Add the windows of a box of outputs, (..., *k, *o), back onto x: adjoint of `read_patch`."""
-    sides = input_box(f, box)
+    xp, sides = namespace(x), input_box(f, box)
     sizes = patch_shape(x, sides)
     lead, rank = sizes[: -len(f.s)], len(f.s)
     t = tuple(-(-size // s) for size, s in zip(sizes[-rank:], f.s, strict=True))
-    phases = tiles.scratch((*lead, *f.s, *t), x.dtype, "phases")
+    phases = tiles.scratch(xp, (*lead, *f.s, *t), x.dtype, "phases")
     phases.fill(0)
     add_windows(phases, by_window, f.d)
     view = interleaved(phases, rank)
     if max(f.s) > 1:
-        view, by_phase = tiles.scratch(view.shape, x.dtype, "patch"), view
-        np.copyto(view, by_phase)
+        view, by_phase = tiles.scratch(xp, view.shape, x.dtype, "patch"), view
+        xp.copyto(view, by_phase)
     patch = view.reshape(*lead, *(n * s for n, s in zip(t, f.s, strict=True)))
     add_box(x, sides, patch[last_axes(slice(size) for size in sizes[-rank:])])
 
@@ -136,17 +136,17 @@ def patch_shape(x: Array, sides: Sides) -> Shape:
 
 def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box) -> list[Array]:
     """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
-    x = xs[n, g, c]
+    xp, x = namespace(xs), xs[n, g, c]
     patch, o = read_patch(f, x, box), tiles.extent(box)
     further = f.d[0] * (by.shifts - 1)
     k: Shape = f.k if by.shifts == 1 else (1, *f.k[1:])
     # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
-    view = np.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), f.s, f.d), 0, 2 + len(k))
+    view = xp.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), f.s, f.d), 0, 2 + len(k))
     if by.taps == 1 and max(f.s) == 1 and len(x) == 1:
         matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
     else:
-        matrix = tiles.scratch(view.shape, x.dtype, "columns")
-        np.copyto(matrix, view)
+        matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
+        xp.copyto(matrix, view)
         matrix = matrix.reshape(len(matrix), view.shape[1] * by.taps, -1)
     step, outputs = f.d[0] * math.prod(o[1:]), len(x) * math.prod(o)
     return [matrix[..., t * step : t * step + outputs] for t in range(by.shifts)]
@@ -154,23 +154,26 @@ def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box)
 
 def kernels(f: Conv, by: Cut, w: Array) -> Array:
     """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
-    by_shift = np.moveaxis(w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)
-    return by_shift.reshape(by.shifts, f.g, f.m, f.c * by.taps)
+    by_shift = namespace(w).moveaxis(w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)
+    matrices: Array = by_shift.reshape(by.shifts, f.g, f.m, f.c * by.taps)
+    return matrices
 
 
 def weight(f: Conv, by: Cut, matrices: Array) -> Array:
     """Return w, (M, c, *k), from its matrices: the inverse of `kernels`."""
-    by_shift = matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
-    return np.ascontiguousarray(np.moveaxis(by_shift, 0, 3).reshape(f.w_shape))
+    xp, by_shift = namespace(matrices), matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
+    w: Array = xp.ascontiguousarray(xp.moveaxis(by_shift, 0, 3).reshape(f.w_shape))
+    return w
 
 
 def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
     gy: Array = gys[(n, g, slice(None), *box)]
     shape = (gy.shape[1], gy.shape[2], -1)
-    by_group = np.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
+    xp = namespace(gy)
+    by_group: Array = xp.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
     if len(gy) == 1:
         return by_group.reshape(shape)
-    side = tiles.scratch(by_group.shape, gy.dtype, "outputs")
-    np.copyto(side, by_group)
+    side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")
+    xp.copyto(side, by_group)
     return side.reshape(shape)

@@ -17,8 +17,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from refconv import checks, tiles
 from refconv.checks import Array, Conv, Ints
 from refconv.columns import add_patch, columns, cut, flat, kernels, side_by_side
@@ -69,13 +67,15 @@ def conv(
     Source: Dumoulin and Visin, arXiv:1603.07285; the letters are theirs. Answers to
     torch.nn.functional.conv1d, conv2d, conv3d; takes every rank and number dtype.
 
+    >>> import numpy as np
     >>> x = np.arange(5.0).reshape(1, 1, 5)
     >>> conv(x, np.array([[[1.0, 10.0]]]), stride=2)  # 0 + 10 * 1, 2 + 10 * 3
     array([[[10., 32.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
-    weight = checks.array("weight", weight, checks.NUMBERS)
-    bias = None if bias is None else checks.array("bias", bias, checks.NUMBERS)
+    xp = checks.library(x=x, weight=weight, bias=bias)
+    x = checks.array("x", x, checks.NUMBERS, xp)
+    weight = checks.array("weight", weight, checks.NUMBERS, xp)
+    bias = None if bias is None else checks.array("bias", bias, checks.NUMBERS, xp)
     checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
     f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
     checks.conv_bias(bias, f.g * f.m)
@@ -87,9 +87,10 @@ def conv(
 
 def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
     """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
-    y = np.empty((f.n, f.g, f.m, math.prod(f.o)), x.dtype)
+    xp = checks.namespace(x)
+    y: Array = xp.empty((f.n, f.g, f.m, math.prod(f.o)), x.dtype)
     xs = x.reshape(f.n, f.g, f.c, *f.i)
-    by = cut(f, x.itemsize)
+    by = cut(xp, f, x.itemsize)
     ws = kernels(f, by, w)  # (shifts, g, m, c taps)
     bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(x.dtype, copy=False)
 
@@ -100,20 +101,21 @@ def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
         outputs = (n.stop - n.start) * (at.stop - at.start)
         shape = (g.stop - g.start, m.stop - m.start, outputs)
         # (g, m, P) in place, or (g, m, n P) beside
-        out = y[n.start, g, m, at] if one_image else tiles.scratch(shape, y.dtype, "products")
+        out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
         for c in by.channels:
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
                 kernel = ws[shift, g, m, by.rows(c)]
                 if c.start == shift == 0:
-                    np.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
+                    xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
                 else:
-                    out += np.matmul(kernel, cols, out=tiles.scratch(shape, y.dtype, "more"))
+                    more = tiles.scratch(xp, shape, y.dtype, "more")
+                    out += xp.matmul(kernel, cols, out=more)
         if bs is not None:
             out += bs[g, m]
         if not one_image:  # (g, m, n P) -> (n, g, m, P)
             y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
-    tiles.run(task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
+    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
     return y.reshape(f.y_shape)
 
 
@@ -152,12 +154,14 @@ def conv_grad_input(
 
     Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to torch.nn.grad.conv2d_input.
 
+    >>> import numpy as np
     >>> gy = np.array([[[1.0, 2.0]]])
     >>> conv_grad_input((1, 1, 5), np.array([[[1.0, 10.0]]]), gy, stride=2)
     array([[[ 1., 10.,  2., 20.,  0.]]])
     """
-    weight = checks.array("weight", weight, checks.NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(weight=weight, grad_output=grad_output)
+    weight = checks.array("weight", weight, checks.NUMBERS, xp)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     checks.same_dtype(("weight", weight), ("grad_output", grad_output))
     f, unbatched = checks.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
@@ -190,7 +194,8 @@ def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
     back = f._replace(m=f.c, c=f.m, i=f.o, o=f.i, p=p)
     # (g, m, c, *k) -> (g, c, m, *k), flipped
     by_channel = w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)
-    return correlate(back, gy, np.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
+    xp = checks.namespace(w)
+    return correlate(back, gy, xp.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
 
 
 def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
@@ -198,10 +203,11 @@ def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
     bs = None
     if bias is not None:
         bs = bias.reshape(f.g, f.c, *(1,) * len(f.i)).astype(gy.dtype, copy=False)
-    gx = np.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
+    xp = checks.namespace(gy)
+    gx: Array = xp.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
     gys = gy.reshape(f.n, f.g, f.m, *f.o)
-    by = cut(f, gy.itemsize, adjoint=True)
-    (ws,) = kernels(f, by, w)  # (g, m, c taps)
+    by = cut(xp, f, gy.itemsize, adjoint=True)
+    ws = kernels(f, by, w)[0]  # (g, m, c taps): the adjoint does not shift
 
     def task(tile: tuple[slice, slice, slice]) -> None:
         n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
@@ -209,15 +215,16 @@ def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
         for box in by.boxes:
             outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
             shape = (*kernel.shape[:2], outputs.shape[2])
-            cols = np.matmul(kernel, outputs, out=tiles.scratch(shape, gy.dtype, "columns"))
+            cols = tiles.scratch(xp, shape, gy.dtype, "columns")
+            xp.matmul(kernel, outputs, out=cols)
             # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
             counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
-            by_window = np.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
+            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
             add_patch(f, gx[n, g, c], by_window, box)
         if bs is not None:
             gx[n, g, c] += bs[g, c]
 
-    tiles.run(task, list(itertools.product(by.images, by.groups, by.channels)))
+    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.channels)))
     return gx
 
 
@@ -256,12 +263,14 @@ def conv_grad_weight(
 
     Source: the transpose of the equation of `conv`. Answers to torch.nn.grad.conv2d_weight.
 
+    >>> import numpy as np
     >>> x, gy = np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 2.0]]])
     >>> conv_grad_weight(x, (1, 1, 2), gy, stride=2)  # 1 * 0 + 2 * 2, 1 * 1 + 2 * 3
     array([[[4., 7.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(x=x, grad_output=grad_output)
+    x = checks.array("x", x, checks.NUMBERS, xp)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     checks.same_dtype(("x", x), ("grad_output", grad_output))
     f, unbatched = checks.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
@@ -276,29 +285,30 @@ def conv_grad_weight(
 
 def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
     """Return gw = gy @ columns(x)^T, (M, c, *k)."""
+    xp = checks.namespace(x)
     xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
-    by = cut(f, x.itemsize)
+    by = cut(xp, f, x.itemsize)
     outputs = list(itertools.product(by.images, by.boxes))
-    room = tiles.SCRATCH_BYTES // x.itemsize // (f.m * by.taps)  # for the products
+    room = tiles.room(xp, x.itemsize) // (f.m * by.taps)  # for the products
     channels = tiles.blocks(f.c, min(by.channels[0].stop, room))
     groups = tiles.blocks(f.g, min(by.groups[0].stop, room // f.c))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
     parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
-    sums = np.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
+    sums = xp.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
         total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
-        product = tiles.scratch(total.shape[1:], x.dtype, "products")
+        product = tiles.scratch(xp, total.shape[1:], x.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
             beside = side_by_side(gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
                 if number == 0:
-                    np.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
+                    xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
                 else:
-                    total[shift] += np.matmul(beside, cols.swapaxes(1, 2), out=product)
+                    total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
 
-    tiles.run(task, list(itertools.product(range(len(parts)), groups, channels)))
+    tiles.run(xp, task, list(itertools.product(range(len(parts)), groups, channels)))
     return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
 
 
@@ -323,18 +333,20 @@ def conv_grad_bias(grad_output: Array) -> Array:
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), readers' question.
     Answers to the third result of torch.ops.aten.convolution_backward.
 
+    >>> import numpy as np
     >>> conv_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
     array([3., 7.])
     """
-    gy = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(grad_output=grad_output)
+    gy = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     checks.grad_bias(gy.shape)
-    gb = np.empty(gy.shape[1], gy.dtype)
+    gb: Array = xp.empty(gy.shape[1], gy.dtype)
     acc = checks.accumulator(gy.dtype)
 
     def task(m: slice) -> None:
         gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=acc)
 
-    tiles.run(task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
+    tiles.run(xp, task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
     return gb
 
 

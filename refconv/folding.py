@@ -10,8 +10,7 @@ K = prod(k) taps, L = prod(o) windows. Each is linear and the gradient of the ot
 import itertools
 import math
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from refconv import checks, tiles
 from refconv.checks import Array, Conv, Ints
@@ -61,6 +60,7 @@ def unfold(
     no integers, and takes an integer `kernel_size` for unbatched input too; here any rank, every
     number dtype and bool.
 
+    >>> import numpy as np
     >>> x = np.arange(1.0, 5).reshape(1, 1, 4)
     >>> unfold(x, 2)
     array([[[1., 2., 3.],
@@ -68,17 +68,19 @@ def unfold(
     >>> np.array([[1.0, 10.0]]) @ unfold(x, 2)  # a convolution
     array([[[21., 32., 43.]]])
     """
-    x = checks.array("x", x, NUMBERS)
+    xp = checks.library(x=x)
+    x = checks.array("x", x, NUMBERS, xp)
     f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
-    xs, cols = x.reshape(f.x_shape), np.empty((f.n, f.c, *f.k, *f.o), x.dtype)
-    images, channels, boxes = cut(f, x.itemsize)
+    xs = x.reshape(f.x_shape)
+    cols: Array = xp.empty((f.n, f.c, *f.k, *f.o), x.dtype)
+    images, channels, boxes = cut(xp, f, x.itemsize)
 
     def task(tile: tuple[slice, slice, Box]) -> None:
         n, c, box = tile
         patch = read_patch(f, xs[n, c], box)
         cols[n, c][last_axes(box)] = windows(patch, f.k, tiles.extent(box), f.s, f.d)
 
-    tiles.run(task, list(itertools.product(images, channels, boxes)))
+    tiles.run(xp, task, list(itertools.product(images, channels, boxes)))
     return cols.reshape((f.n, f.m, math.prod(f.o))[unbatched:])
 
 
@@ -118,27 +120,29 @@ def fold(
     Source: the transpose of the equation of `unfold`. Answers to torch.nn.functional.fold, which
     has two spatial axes and no integers; here any rank, every number dtype and bool.
 
+    >>> import numpy as np
     >>> fold(np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]]), (4,), 2)
     array([[[ 1., 12., 23., 30.]]])
     """
-    cols = checks.array("cols", cols, NUMBERS)
+    xp = checks.library(cols=cols)
+    cols = checks.array("cols", cols, NUMBERS, xp)
     f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
     by_window = cols.reshape(f.n, f.c, *f.k, *f.o)
-    x = np.zeros((f.n, f.c, *f.i), checks.accumulator(cols.dtype))
-    images, channels, boxes = cut(f, x.itemsize)
+    x: Array = xp.zeros((f.n, f.c, *f.i), checks.accumulator(cols.dtype))
+    images, channels, boxes = cut(xp, f, x.itemsize)
 
     def task(tile: tuple[slice, slice]) -> None:
         n, c = tile  # owns x[n, c]: its boxes overlap, and follow one another in order
         for box in boxes:
             add_patch(f, x[n, c], by_window[n, c][last_axes(box)], box)
 
-    tiles.run(task, list(itertools.product(images, channels)))
+    tiles.run(xp, task, list(itertools.product(images, channels)))
     return x.astype(cols.dtype, copy=False).reshape(f.x_shape[unbatched:])
 
 
-def cut(f: Conv, itemsize: int) -> tuple[list[slice], list[slice], Sequence[Box]]:
+def cut(xp: Any, f: Conv, itemsize: int) -> tuple[list[slice], list[slice], Sequence[Box]]:
     """Cut images, channels and windows so that the columns of one tile fit the scratch."""
-    room, taps = tiles.SCRATCH_BYTES // itemsize, math.prod(f.k)
+    room, taps = tiles.room(xp, itemsize), math.prod(f.k)
     boxes = tiles.boxes(f.o, room // taps)
     room //= taps * math.prod(tiles.extent(boxes[0]))
     return tiles.blocks(f.n, room // f.c), tiles.blocks(f.c, room), boxes

@@ -16,8 +16,7 @@ them back.
 import itertools
 import math
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from refconv import checks, tiles
 from refconv.checks import Array, Pad
@@ -75,6 +74,7 @@ def pad(
     rank and number of axes in every mode, and bool too; refuses a circular padding larger than what
     cropping leaves, for which torch may return memory that was never written.
 
+    >>> import numpy as np
     >>> x = np.array([[1, 2, 3, 4]])
     >>> pad(x, (1, 1), "circular")
     array([[4, 1, 2, 3, 4, 1]])
@@ -82,11 +82,13 @@ def pad(
     array([[2, 3, 4, 9, 9],
            [9, 9, 9, 9, 9]])
     """
-    x = checks.array("x", x, checks.NUMBERS + "b")
+    xp = checks.library(x=x)
+    x = checks.array("x", x, checks.NUMBERS + "b", xp)
     f = checks.pad(x.shape, padding, mode)
     fill = checks.fill_value(value, mode, x.dtype)
     planes = math.prod(f.lead)
-    xs, y = x.reshape(planes, *f.i), np.empty((planes, *f.o), x.dtype)
+    xs = x.reshape(planes, *f.i)
+    y: Array = xp.empty((planes, *f.o), x.dtype)
     copied = pieces(f, mode)
 
     def task(block: slice) -> None:
@@ -95,7 +97,7 @@ def pad(
         for of_x, of_y in copied:
             y[(block, *of_y)] = xs[(block, *of_x)]
 
-    tiles.run(task, plane_blocks(f, x.itemsize))
+    tiles.run(xp, task, plane_blocks(xp, f, x.itemsize))
     return y.reshape(f.y_shape)
 
 
@@ -132,31 +134,34 @@ def pad_grad(
     Source: the transpose of the equation of `pad`. Answers to the backward pass of
     torch.nn.functional.pad.
 
+    >>> import numpy as np
     >>> pad_grad((4,), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), (1, 1), "circular")
     array([8., 3., 4., 6.])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f = checks.pad(input_shape, padding, mode, "input_shape")
     checks.matches("grad_output", grad_output, f.y_shape)
     planes = math.prod(f.lead)
-    gx = np.zeros((planes, *f.i), checks.accumulator(grad_output.dtype))
+    gx: Array = xp.zeros((planes, *f.i), checks.accumulator(grad_output.dtype))
     gy = grad_output.astype(gx.dtype, copy=False).reshape(planes, *f.o)
     copied = pieces(f, mode)
 
     def task(block: slice) -> None:
         for of_x, of_y in copied:
             target, share = gx[(block, *of_x)], gy[(block, *of_y)]
-            repeated = tuple(np.flatnonzero(np.less(target.shape, share.shape)))
+            sizes = zip(target.shape, share.shape, strict=True)
+            repeated = tuple(axis for axis, (once, times) in enumerate(sizes) if once < times)
             target += share.sum(repeated, keepdims=True) if repeated else share
 
-    tiles.run(task, plane_blocks(f, gx.itemsize))
+    tiles.run(xp, task, plane_blocks(xp, f, gx.itemsize))
     return gx.astype(grad_output.dtype, copy=False).reshape(f.x_shape)
 
 
-def plane_blocks(f: Pad, itemsize: int) -> list[slice]:
+def plane_blocks(xp: Any, f: Pad, itemsize: int) -> list[slice]:
     """Cut the axes that are not padded, as one, into blocks of outputs that fit the scratch."""
     plane = max(1, math.prod(f.o))
-    return tiles.blocks(math.prod(f.lead), tiles.SCRATCH_BYTES // itemsize // plane)
+    return tiles.blocks(math.prod(f.lead), tiles.room(xp, itemsize) // plane)
 
 
 def pieces(f: Pad, mode: str) -> list[tuple[Box, Box]]:

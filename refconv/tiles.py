@@ -5,6 +5,9 @@ never on the number of threads, and tiles write to disjoint places: results are 
 thread count. While tiles run, BLAS is held at one thread, so that no BLAS worker is left spinning
 beside them; `refconv` uses as many threads as NumPy's BLAS had, and so obeys the same controls
 (`threadpoolctl.threadpool_limits`, `OPENBLAS_NUM_THREADS`, ...).
+
+Arrays of another library (CuPy) are a device's. There tiles are larger and follow one another in
+the calling thread: the device's stream orders them, and its library keeps the scratch memory.
 """
 
 import itertools
@@ -26,8 +29,19 @@ Item = TypeVar("Item")
 Box = tuple[slice, ...]
 
 SCRATCH_BYTES = 1 << 20  # of the largest scratch array of a tile: twice a core's L2 on today's CPUs
+DEVICE_TIMES = 64  # as much in a tile on a device, where each call costs a launch
 
 # --------------------------------------------------------------------------- tiles
+
+
+def times(xp: Any) -> int:
+    """Return how many times a core's share of work or memory a tile is: 1 for NumPy."""
+    return 1 if xp is np else DEVICE_TIMES
+
+
+def room(xp: Any, itemsize: int) -> int:
+    """Return how many elements the largest scratch array of a tile may have."""
+    return times(xp) * SCRATCH_BYTES // itemsize
 
 
 def blocks(size: int, most: int) -> list[slice]:
@@ -64,8 +78,14 @@ def extent(box: Box) -> Shape:
 _local = threading.local()
 
 
-def scratch(shape: Shape, dtype: np.dtype[Any], slot: str) -> Array:
-    """Return an uninitialised array that this thread reuses for every tile; one for each slot."""
+def scratch(xp: Any, shape: Shape, dtype: np.dtype[Any], slot: str) -> Array:
+    """Return an uninitialised array that this thread reuses for every tile; one for each slot.
+
+    Only the library of a device knows when a stream is done with such memory: it holds a pool.
+    """
+    if xp is not np:
+        array: Array = xp.empty(shape, dtype)
+        return array
     buffers: dict[str, Array] = _local.__dict__.setdefault("buffers", {})
     size = math.prod(shape) * dtype.itemsize
     buffer = buffers.get(slot)
@@ -133,12 +153,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
-def run(task: Callable[[Item], None], items: Sequence[Item]) -> None:
+def run(xp: Any, task: Callable[[Item], None], items: Sequence[Item]) -> None:
     """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
 
+    Tasks on a device, of another library xp than NumPy, are called here, one after another.
     Floating-point exceptions are silent, as in torch: infinities and NaN tell.
     """
     if not items:
+        return
+    if xp is not np:
+        with np.errstate(all="ignore"):
+            for item in items:
+                task(item)
         return
     queue = iter(items)  # next() on a tuple or list iterator is atomic
     stop = threading.Event()

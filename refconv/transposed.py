@@ -76,9 +76,10 @@ def conv_transpose(
     >>> conv_transpose(x, w, stride=2, padding=1, output_padding=1)
     array([[[ 2., 13., 20., 30.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
-    weight = checks.array("weight", weight, checks.NUMBERS)
-    bias = None if bias is None else checks.array("bias", bias, checks.NUMBERS)
+    xp = checks.library(x=x, weight=weight, bias=bias)
+    x = checks.array("x", x, checks.NUMBERS, xp)
+    weight = checks.array("weight", weight, checks.NUMBERS, xp)
+    bias = None if bias is None else checks.array("bias", bias, checks.NUMBERS, xp)
     checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
     f, unbatched = checks.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
@@ -131,8 +132,9 @@ def conv_transpose_grad_input(
     >>> conv_transpose_grad_input((1, 1, 2), w, gy, stride=2)
     array([[[321., 543.]]])
     """
-    weight = checks.array("weight", weight, checks.NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(weight=weight, grad_output=grad_output)
+    weight = checks.array("weight", weight, checks.NUMBERS, xp)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     checks.same_dtype(("weight", weight), ("grad_output", grad_output))
     f, unbatched = checks.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
@@ -184,8 +186,9 @@ def conv_transpose_grad_weight(
     >>> conv_transpose_grad_weight(x, (1, 1, 3), gy, stride=2)  # 1 + 10 * 3, 2 + 10 * 4, ...
     array([[[31., 42., 53.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(x=x, grad_output=grad_output)
+    x = checks.array("x", x, checks.NUMBERS, xp)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     checks.same_dtype(("x", x), ("grad_output", grad_output))
     f, unbatched = checks.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,

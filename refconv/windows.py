@@ -6,15 +6,14 @@ adjoint:  w (..., *k, *o)  -> (..., *i)       x[..., i] = sum of w over o s + k 
 
 import itertools
 
-import numpy as np
-
-from refconv.checks import Array
+from refconv.checks import Array, namespace
 from refconv.shapes import Shape, last_axes
 
 
 def windows(x: Array, k: Shape, o: Shape, s: Shape, d: Shape) -> Array:
-    """Return the view w[..., k, o] = x[..., o s + k d] of shape (..., *k, *o); it is read-only.
+    """Return the view w[..., k, o] = x[..., o s + k d] of shape (..., *k, *o), to read only.
 
+    >>> import numpy as np
     >>> windows(np.arange(5), (2,), (4,), (1,), (1,))  # ab, bc, cd, de as columns
     array([[0, 1, 2, 3],
            [1, 2, 3, 4]])
@@ -23,12 +22,10 @@ def windows(x: Array, k: Shape, o: Shape, s: Shape, d: Shape) -> Array:
     steps = x.strides[lead:]
     by_tap = [step * d_ for step, d_ in zip(steps, d, strict=True)]
     by_output = [step * s_ for step, s_ in zip(steps, s, strict=True)]
-    return np.lib.stride_tricks.as_strided(
-        x,
-        (*x.shape[:lead], *k, *o),
-        (*x.strides[:lead], *by_tap, *by_output),
-        writeable=False,
+    view: Array = namespace(x).lib.stride_tricks.as_strided(
+        x, (*x.shape[:lead], *k, *o), (*x.strides[:lead], *by_tap, *by_output)
     )
+    return view
 
 
 def add_windows(phases: Array, w: Array, d: Shape) -> None:

@@ -1,6 +1,7 @@
 """Arrays and integers: what every operator's arguments are made of."""
 
 import operator
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,13 +20,48 @@ ORDERED = "iuf"  # ... and the ones a maximum has
 # --------------------------------------------------------------------------- arrays
 
 
-def array(name: str, value: Any, kinds: str) -> Array:
-    """Return `value` in native byte order, or raise if it is no array of one of the dtype kinds."""
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+def namespace(a: Any) -> Any:
+    """Return the library that an array is of: NumPy, or one with NumPy's interface; else None.
+
+    The array tells by `__array_namespace__`, or, as CuPy's do up to version 14, by its type's
+    module. The library needs what NumPy's interface has beyond the array API: strided views.
+    """
+    if isinstance(a, np.ndarray):
+        return np
+    if hasattr(a, "__array_namespace__"):
+        xp = a.__array_namespace__()
+    else:
+        xp = sys.modules.get(type(a).__module__.partition(".")[0])
+    tricks = getattr(getattr(xp, "lib", None), "stride_tricks", None)
+    numpy_like = hasattr(tricks, "as_strided") and isinstance(a, getattr(xp, "ndarray", ()))
+    return xp if numpy_like else None
+
+
+def library(**arrays: Any) -> Any:
+    """Return the one library that all arrays of a call are of; `array` refuses what is no array."""
+    first, xp = "", None
+    for name, a in arrays.items():
+        found = None if a is None else namespace(a)
+        if found is not xp and found is not None:
+            if xp is not None:
+                raise TypeError(
+                    f"{first} is a {xp.__name__}.ndarray and {name} is a {found.__name__}.ndarray: "
+                    "all arrays of a call must be of one library"
+                )
+            first, xp = name, found
+    return np if xp is None else xp
+
+
+def array(name: str, value: Any, kinds: str, xp: Any = np) -> Array:
+    """Return `value` in native byte order, or raise if it is no array of xp of one of the kinds."""
+    if not isinstance(value, xp.ndarray):
+        kind = type(value)
+        where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        raise TypeError(f"{name} must be a {xp.__name__}.ndarray, got {where}{kind.__name__}")
     if value.dtype.kind not in kinds:
         raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
-    return value.astype(value.dtype.newbyteorder("="), copy=False)
+    native: Array = value.astype(value.dtype.newbyteorder("="), copy=False)
+    return native
 
 
 def same_dtype(first: tuple[str, Array], *others: tuple[str, Array | None]) -> None:

@@ -68,16 +68,16 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
     return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
 
 
-def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any]) -> Array:
+def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any], xp: Any = np) -> Array:
     """Return one number for every image, channel and axis, (N, C, rank); as a rule from 0 to 1.
 
     They have the dtype of x, or float64 if that is no floating-point one. None draws them.
     """
     rank, kind = len(f.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
     if value is None:
-        drawn = np.random.default_rng().random((f.n, f.c, rank))
+        drawn = xp.random.default_rng().random((f.n, f.c, rank))
         return countable(drawn.astype(kind), f, k)
-    found = array("random_samples", value, "f")
+    found = array("random_samples", value, "f", xp)
     if found.dtype != kind:
         raise RuntimeError(
             f"random_samples has dtype {found.dtype}, expected {kind} for x of dtype {dtype}"
@@ -86,7 +86,7 @@ def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any]) -> Arr
         raise RuntimeError(
             f"random_samples has shape {found.shape}, expected (N, C, rank) = {(f.n, f.c, rank)}"
         )
-    if found.size and not np.abs(found).max() <= LARGEST_SAMPLE:
+    if found.size and not abs(found).max() <= LARGEST_SAMPLE:
         raise RuntimeError(
             f"random_samples holds {found.min()} to {found.max()}, "
             f"expected numbers of at most {LARGEST_SAMPLE} in size"
@@ -96,7 +96,7 @@ def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any]) -> Arr
 
 def countable(u: Array, f: Maps, k: Shape) -> Array:
     """Return the samples u, or raise if positions computed from them overflow their dtype."""
-    largest = float(np.abs(u).max(initial=0))
+    largest = float(abs(u).max()) if u.size else 0.0
     for i, o, k_ in zip(f.i, f.o, k, strict=True):
         room = i - k_ if o > 1 else 0
         if max(room, (largest + o) * room / max(1, o - 1)) > float(np.finfo(u.dtype).max):

@@ -102,9 +102,9 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     return divisor
 
 
-def indices(name: str, value: Any, shape: Shape, spatial: Shape) -> Array:
+def indices(name: str, value: Any, shape: Shape, spatial: Shape, xp: Any = np) -> Array:
     """Return int64 flat positions within `spatial`, of this shape."""
-    found = array(name, value, "i")
+    found = array(name, value, "i", xp)
     if found.dtype != np.int64:
         raise RuntimeError(f"{name} has dtype {found.dtype}, expected int64")
     matches(name, found, shape)
@@ -115,11 +115,11 @@ def indices(name: str, value: Any, shape: Shape, spatial: Shape) -> Array:
     return found
 
 
-def selection(x_shape: Shape, indices_: Array, rank: int) -> Array:
+def selection(x_shape: Shape, indices_: Array, rank: int, xp: Any = np) -> Array:
     """Return int64 flat positions in the last `rank` axes of x; the axes before agree with x."""
     r = integer("rank", rank)
     if not 1 <= r < len(x_shape):
         raise RuntimeError(f"rank must be from 1 to {len(x_shape) - 1} for x {x_shape}, got {r}")
     lead = x_shape[:-r]
-    outputs = array("indices", indices_, "i").shape[-r:]
-    return indices("indices", indices_, (*lead, *outputs), x_shape[-r:])
+    outputs = array("indices", indices_, "i", xp).shape[-r:]
+    return indices("indices", indices_, (*lead, *outputs), x_shape[-r:], xp)

@@ -22,11 +22,11 @@ from refconv.pooling.winners import scatter
 from refconv.shapes import Shape, adaptive_range
 
 
-def windows(i: Shape, o: Shape) -> list[Axis]:
+def windows(xp: Any, i: Shape, o: Shape) -> list[Axis]:
     """Return the windows of every axis."""
     axes = []
     for i_, o_ in zip(i, o, strict=True):
-        ranges = np.array([adaptive_range(i_, o_, j) for j in range(o_)], np.int64).reshape(-1, 2)
+        ranges = xp.array([adaptive_range(i_, o_, j) for j in range(o_)], np.int64).reshape(-1, 2)
         axes.append(axis(ranges[None, :, 0], ranges[:, 1] - ranges[:, 0]))
     return axes
 
@@ -61,11 +61,12 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), 2)
     array([[[2., 5.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
+    xp = checks.library(x=x)
+    x = checks.array("x", x, checks.NUMBERS, xp)
     f, unbatched = checks.adaptive(x.shape, output_size, channels=0)
     planes = x.reshape(f.planes, *f.i).astype(checks.summing(x.dtype), copy=False)
-    y = sums(planes, windows(f.i, f.o))
-    divide_in_turn(y, f)
+    y = sums(planes, windows(xp, f.i, f.o))
+    divide_in_turn(xp, y, f)
     return y.reshape(f.y_shape[unbatched:]).astype(x.dtype, copy=False)
 
 
@@ -96,23 +97,24 @@ def adaptive_avg_pool_grad(
     >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), 2)
     array([[[1., 1., 3., 2., 2.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f, unbatched = checks.adaptive(input_shape, output_size, 0, "input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     share = grad_output.reshape(f.planes, *f.o).astype(checks.summing(grad_output.dtype), order="C")
-    divide_in_turn(share, f)
-    gx = sums(share, windows(f.o, f.i))
+    divide_in_turn(xp, share, f)
+    gx = sums(share, windows(xp, f.o, f.i))
     return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
 
 
-def divide_in_turn(total: Array, f: Maps) -> None:
+def divide_in_turn(xp: Any, total: Array, f: Maps) -> None:
     """Divide (p, *O) in place by the sizes of the windows, one axis after the other."""
     if math.prod(f.o) == 1:
-        divide(total, np.array(math.prod(f.i)), total)
+        divide(total, xp.array(math.prod(f.i)), total)
         return
     for number, (i, o) in enumerate(zip(f.i, f.o, strict=True), 1):
         ranges = [adaptive_range(i, o, j) for j in range(o)]
-        size = np.array([last - first for first, last in ranges], np.int64)
+        size = xp.array([last - first for first, last in ranges], np.int64)
         divide(total, size.reshape(-1, *(1,) * (len(f.o) - number)), total)
 
 
@@ -163,9 +165,10 @@ def adaptive_max_pool(
     >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), 2, return_indices=True)
     (array([[[8., 8.]]]), array([[[2, 2]]]))
     """
-    x = checks.array("x", x, checks.ORDERED)
+    xp = checks.library(x=x)
+    x = checks.array("x", x, checks.ORDERED, xp)
     f, unbatched = checks.adaptive(x.shape, output_size)
-    y, indices = largest(x.reshape(f.planes, *f.i), windows(f.i, f.o))
+    y, indices = largest(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o))
     shape = f.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
     return (y, indices) if return_indices else y
@@ -200,10 +203,11 @@ def adaptive_max_pool_grad(
     >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), 2)
     array([[[0., 0., 7., 0., 0.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(indices=indices, grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, grad_output.shape, f.i)
+    at = checks.indices("indices", indices, grad_output.shape, f.i, xp)
     planes = (f.planes, *f.o)
     gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
     return gx.reshape(f.x_shape[unbatched:])

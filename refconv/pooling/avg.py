@@ -5,7 +5,9 @@ is average pooling again.
 """
 
 import functools
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,17 +61,18 @@ def avg_pool(
     >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), 2, ceil_mode=True)
     array([[[2., 5.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
+    xp = checks.library(x=x)
+    x = checks.array("x", x, checks.NUMBERS, xp)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     override = checks.divisor_override(divisor_override, x.dtype)
-    divisor = divisors(f, count_include_pad, override)
+    divisor = divisors(xp, f, count_include_pad, override)
 
     acc = checks.summing(x.dtype)
     planes = x.reshape(-1, *f.i)  # (N C, *i)
-    y = np.empty((f.n * f.c, *f.o), x.dtype)
+    y: Array = xp.empty((f.n * f.c, *f.o), x.dtype)
 
     def task(box: Box) -> None:
-        total = tiles.scratch(tiles.extent(box), acc, "total")
+        total = tiles.scratch(xp, tiles.extent(box), acc, "total")
         total.fill(0)
         for k in np.ndindex(f.k):
             of_x, of_y = taps.tap(f, k, box[1:])
@@ -77,7 +80,7 @@ def avg_pool(
         divide(total, divisor[box[1:]], total)
         y[box] = total
 
-    tiles.run(task, taps.output_boxes(f, acc.itemsize))
+    tiles.run(xp, task, taps.output_boxes(xp, f, acc.itemsize))
     return y.reshape(f.y_shape[unbatched:])
 
 
@@ -116,59 +119,62 @@ def avg_pool_grad(
     >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), 2, ceil_mode=True)
     array([[[1., 1., 5.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     override = checks.divisor_override(divisor_override, grad_output.dtype)
-    divisor = divisors(f, count_include_pad, override)
+    divisor = divisors(xp, f, count_include_pad, override)
 
     acc = checks.summing(grad_output.dtype)
     gys = grad_output.reshape(-1, *f.o)  # (N C, *o)
-    gx = np.zeros((f.n * f.c, *f.i), acc)
-    planes, boxes = taps.plane_blocks(f, acc.itemsize)
+    gx: Array = xp.zeros((f.n * f.c, *f.i), acc)
+    planes, boxes = taps.plane_blocks(xp, f, acc.itemsize)
 
     def task(block: slice) -> None:
         onto = gx[block]
         for box in boxes:
             gy = gys[(block, *box)]
-            share = tiles.scratch(gy.shape, acc, "share")
+            share = tiles.scratch(xp, gy.shape, acc, "share")
             share[...] = gy
             divide(share, divisor[box], share)
             for k in np.ndindex(f.k):
                 of_x, of_y = taps.tap(f, k, box)
                 onto[last_axes(of_x)] += share[last_axes(of_y)]
 
-    tiles.run(task, planes)
+    tiles.run(xp, task, planes)
     return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
 
 
-def divisors(f: Pool, count_include_pad: bool, override: int | None) -> Array:
+def divisors(xp: Any, f: Pool, count_include_pad: bool, override: int | None) -> Array:
     """Return the divisor of every output, (*o): a product of one count for each axis.
 
     Input 1234 --(k = 3, s = 2, ceil mode)--> windows 123 34, divisors 3 2
     Input 1234 --(k = 3, s = 2, p = 1)--> windows 012 234, divisors 3 3, or 2 3 without the padding
     """
     if override is not None:
-        return np.full(f.o, override)
+        given: Array = xp.full(f.o, override)
+        return given
     counts = []
     for i, k, o, s, p in zip(f.i, f.k, f.o, f.s, f.p, strict=True):
-        first = np.arange(o) * s - p
+        first = xp.arange(o) * s - p
         lo, hi = (-p, i + p) if count_include_pad else (0, i)
-        counts.append(np.minimum(first + k, hi) - np.maximum(first, lo))
-    divisor: Array = functools.reduce(np.multiply, np.ix_(*counts))
+        counts.append(xp.minimum(first + k, hi) - xp.maximum(first, lo))
+    divisor: Array = functools.reduce(operator.mul, xp.ix_(*counts))
     return divisor
 
 
 def divide(total: Array, divisor: Array, out: Array) -> None:
     """Write total / divisor: each real or imaginary part rounded once; integers truncate."""
+    xp = checks.namespace(total)
     if total.dtype.kind in "iu":
-        quotient = np.abs(total) // np.abs(divisor).astype(total.dtype)
-        np.multiply(quotient, np.sign(total) * np.sign(divisor).astype(total.dtype), out=out)
+        quotient = abs(total) // abs(divisor).astype(total.dtype)
+        xp.multiply(quotient, xp.sign(total) * xp.sign(divisor).astype(total.dtype), out=out)
         return
     real = total.real.dtype
     count = out.dtype.itemsize // real.itemsize
     parts = out.view(real).reshape(*out.shape, count)  # (..., 1), or (..., 2) for complex
-    np.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
+    xp.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
     parts += 0  # a zero is +0, as in torch, whatever the signs of sum and divisor

@@ -80,8 +80,8 @@ def fractional_max_pool(
         random_samples: u, (N, C, rank), as a rule from 0 to 1, of the dtype of x (float64 for
             integers), in which starts are computed. As in torch u[..., 0] belongs to the last axis
             if there are two, and to the first otherwise. More images than N are ignored. None draws
-            from a fresh `numpy.random.default_rng()`, different in every call: for a result that
-            can be had again, pass `rng.random((N, C, rank))`.
+            from a fresh `random.default_rng()` of x's library, different in every call: for a
+            result that can be had again, pass `rng.random((N, C, rank))`.
 
     Returns:
         (N, C, *O), new, of the dtype of x; with `return_indices` also int64 indices of the same
@@ -102,9 +102,10 @@ def fractional_max_pool(
     >>> fractional_max_pool(x, 2, 4, random_samples=np.array([[[0.3]]]))
     array([[[1., 4., 6., 8.]]])
     """
-    x = checks.array("x", x, checks.ORDERED)
+    xp = checks.library(x=x, random_samples=random_samples)
+    x = checks.array("x", x, checks.ORDERED, xp)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = checks.samples(random_samples, f, k, x.dtype)
+    u = checks.samples(random_samples, f, k, x.dtype, xp)
     y, indices = largest(x.reshape(f.planes, *f.i), windows(f, k, u))
     shape = f.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
@@ -113,10 +114,10 @@ def fractional_max_pool(
 
 def windows(f: Maps, k: Shape, u: Array) -> list[Axis]:
     """Return the windows of every axis, each plane's own."""
-    u = u.reshape(f.planes, len(k))
+    xp, u = checks.namespace(u), u.reshape(f.planes, len(k))
     u = u[:, ::-1] if len(k) == 2 else u
     return [
-        axis(starts(i, o, k_, u[:, number]), np.full(o, k_))
+        axis(starts(i, o, k_, u[:, number]), xp.full(o, k_))
         for number, (i, o, k_) in enumerate(zip(f.i, f.o, k, strict=True))
     ]
 
@@ -129,14 +130,17 @@ def starts(i: int, o: int, k: int, u: Array) -> Array:
     array([[0, 2, 4, 7],
            [0, 3, 5, 7]])
     """
-    last = np.full((len(u), min(o, 1)), i - k)
+    xp = checks.namespace(u)
+    last: Array = xp.full((len(u), min(o, 1)), i - k)
     if o < 2:
         return last
     number: Any = u.dtype.type
     alpha = number(i - k) / number(o - 1)
-    j = np.arange(o - 1).astype(u.dtype)
+    j = xp.arange(o - 1).astype(u.dtype)
     first = ((j + u[:, None]) * alpha).astype(np.int64) - (u[:, None] * alpha).astype(np.int64)
-    return np.concatenate([np.clip(first, 0, i - k), last], axis=1)  # float16 may round beyond
+    inside = xp.clip(first, 0, i - k)  # float16 may round beyond
+    both: Array = xp.concatenate([inside, last], axis=1)
+    return both
 
 
 def fractional_max_pool_grad(
@@ -174,12 +178,13 @@ def fractional_max_pool_grad(
     >>> fractional_max_pool_grad((1, 1, 3), at, gy, 2, 2)
     array([[[0., 7., 0.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(indices=indices, grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f, _, unbatched = checks.fractional(
         input_shape, kernel_size, output_size, output_ratio, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, grad_output.shape, f.i)
+    at = checks.indices("indices", indices, grad_output.shape, f.i, xp)
     planes = (f.planes, *f.o)
     gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
     return gx.reshape(f.x_shape[unbatched:])

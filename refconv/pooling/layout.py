@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refconv import tiles
-from refconv.checks import Array
+from refconv.checks import Array, namespace
 from refconv.pooling import taps
 from refconv.pooling.winners import gather, has_negative_zero, lowest, visit
 from refconv.shapes import Shape
@@ -32,9 +32,10 @@ class Axis(NamedTuple):
 
 def axis(first: Array, size: Array) -> Axis:
     """Return the windows that start at `first` (P, o) and have `size` (o) taps."""
-    k = np.arange(size.max(initial=0))
+    xp = namespace(first)
+    k = xp.arange(int(size.max()) if size.size else 0)
     last = size[:, None] - 1
-    return Axis(first, first[..., None] + np.minimum(k, last), k > last)
+    return Axis(first, first[..., None] + xp.minimum(k, last), k > last)
 
 
 def kernel(axes: Sequence[Axis]) -> Shape:
@@ -44,7 +45,7 @@ def kernel(axes: Sequence[Axis]) -> Shape:
 
 def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -> Array:
     """Return x laid out for a box of planes and outputs, in scratch memory: (*k, p, *o)."""
-    x = planes[box[0]]
+    xp, x = namespace(planes), planes[box[0]]
     shape: list[int] = [len(x)]
     for number, (windows, side) in enumerate(zip(axes, box[1:], strict=True), 1):
         at, outside = windows.at[:, side], windows.beyond[side].reshape(-1)
@@ -52,25 +53,25 @@ def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -
         flat = at.reshape(len(at), outside.size)  # (P, o k)
         if len(flat) > 1:  # every plane its own
             others = [a for a in range(1, x.ndim) if a != number]
-            x = np.take_along_axis(x, np.expand_dims(flat[box[0]], others), number)
-        elif (np.diff(flat[0]) == 1).all():  # side by side as they are
+            x = xp.take_along_axis(x, xp.expand_dims(flat[box[0]], others), number)
+        elif (xp.diff(flat[0]) == 1).all():  # side by side as they are
             first = int(flat[0, :1].sum())
-            x = np.moveaxis(np.moveaxis(x, number, 0)[first : first + outside.size], 0, number)
+            x = xp.moveaxis(xp.moveaxis(x, number, 0)[first : first + outside.size], 0, number)
         else:
             x = x.take(flat[0], number)
         if outside.any():  # x is a copy here: a tap beyond its window reads an element twice
-            np.moveaxis(x, number, 0)[outside] = beyond
+            xp.moveaxis(x, number, 0)[outside] = beyond
     by_window = x.reshape(shape)  # (p, o_1, k_1, o_2, k_2, ...)
     k_first = (*range(2, len(shape), 2), 0, *range(1, len(shape), 2))
-    laid = tiles.scratch(tuple(shape[a] for a in k_first), x.dtype, "laid")
-    np.copyto(laid, by_window.transpose(k_first))
+    laid = tiles.scratch(xp, tuple(shape[a] for a in k_first), x.dtype, "laid")
+    xp.copyto(laid, by_window.transpose(k_first))
     return laid
 
 
-def output_boxes(planes: int, axes: Sequence[Axis], itemsize: int) -> list[Box]:
+def output_boxes(planes: Array, axes: Sequence[Axis]) -> list[Box]:
     """Cut (p, *o) into boxes of planes and outputs whose layout is small."""
-    outputs = taps.TILE_BYTES // itemsize // max(1, math.prod(kernel(axes)))
-    return tiles.boxes((planes, *(a.at.shape[1] for a in axes)), outputs)
+    most = taps.room(namespace(planes), planes.itemsize) // max(1, math.prod(kernel(axes)))
+    return tiles.boxes((len(planes), *(a.at.shape[1] for a in axes)), most)
 
 
 # --------------------------------------------------------------------------- sum and maximum
@@ -78,45 +79,46 @@ def output_boxes(planes: int, axes: Sequence[Axis], itemsize: int) -> list[Box]:
 
 def sums(planes: Array, axes: Sequence[Axis]) -> Array:
     """Return the sum of every window, (p, *o), added in order of k."""
-    total = np.zeros((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
+    xp = namespace(planes)
+    total: Array = xp.zeros((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
 
     def task(box: Box) -> None:
         laid, onto = side_by_side(planes, axes, box, 0), total[box]
         for k in np.ndindex(kernel(axes)):
             onto += laid[k]
 
-    tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))
+    tiles.run(xp, task, output_boxes(planes, axes))
     return total
 
 
 def largest(planes: Array, axes: Sequence[Axis]) -> tuple[Array, Array]:
     """Return the winner of every window and its flat position, both (p, *o)."""
-    i, wide = planes.shape[1:], kernel(axes)
-    y = np.empty((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
-    indices = np.empty(y.shape, np.int64)
-    offset = taps.ravel([np.arange(k) for k in wide], i).reshape(-1)  # of each tap from the first
+    xp, i, wide = namespace(planes), planes.shape[1:], kernel(axes)
+    y = xp.empty((len(planes), *(a.at.shape[1] for a in axes)), planes.dtype)
+    indices = xp.empty(y.shape, np.int64)
+    offset = taps.ravel([xp.arange(k) for k in wide], i).reshape(-1)  # of each tap from the first
     number_type = np.min_scalar_type(max(0, math.prod(wide) - 1))
     steps = [math.prod(i[a + 1 :]) for a in range(len(i))]
 
     def corner(box: Box) -> Array:
         """Return the flat position of every window's first tap, (P, *o)."""
-        total: Array = np.zeros((1,) * (1 + len(i)), np.int64)
+        total: Array = xp.zeros((1,) * (1 + len(i)), np.int64)
         for number, (windows, side, step) in enumerate(zip(axes, box[1:], steps, strict=True), 1):
             first = windows.first[box[0] if len(windows.first) > 1 else slice(None), side]
             others = [a for a in range(1, 1 + len(i)) if a != number]
-            total = total + np.expand_dims(first, others) * step
+            total = total + xp.expand_dims(first, others) * step
         return total
 
     def task(box: Box) -> None:
         laid, best = side_by_side(planes, axes, box, lowest(planes.dtype)), y[box]
-        winner = tiles.scratch(best.shape, number_type, "winner")
+        winner = tiles.scratch(xp, best.shape, number_type, "winner")
         winner.fill(0)
         best.fill(lowest(planes.dtype))
         for number, k in enumerate(np.ndindex(wide)):
             visit(number, laid[k], best, winner)
-        np.add(corner(box), offset.take(winner), out=indices[box])
+        xp.add(corner(box), offset.take(winner), out=indices[box])
         if has_negative_zero(laid):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])
 
-    tiles.run(task, output_boxes(len(planes), axes, planes.itemsize))
+    tiles.run(xp, task, output_boxes(planes, axes))
     return y, indices

@@ -66,16 +66,17 @@ def lp_pool(
     >>> lp_pool(x, 2, 2, ceil_mode=True, mathematical=True)
     array([[[5., 5.]]])
     """
-    x = checks.array("x", x, "f")
+    xp = checks.library(x=x)
+    x = checks.array("x", x, "f", xp)
     p = checks.norm_type(norm_type)
     f, _ = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     if math.isinf(p):
         upward = math.copysign(1, p)
-        return upward * max_pool(upward * np.abs(x), kernel_size, stride, 0, 1, ceil_mode)
+        return upward * max_pool(upward * abs(x), kernel_size, stride, 0, 1, ceil_mode)
     whole = math.prod(f.k)
     with np.errstate(all="ignore"):
         if mathematical:
-            u = power(np.abs(x), p)
+            u = power(abs(x), p)
             v = avg_pool(u, kernel_size, stride, 0, ceil_mode, divisor_override=1)
         else:
             v = times(avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode), whole)
@@ -120,13 +121,14 @@ def lp_pool_grad(
     >>> lp_pool_grad(np.array([[[3.0, 4.0, 0.0, 0.0]]]), np.array([[[10.0, 1.0]]]), 2, 2)
     array([[[6., 8., 0., 0.]]])
     """
-    x = checks.array("x", x, "f")
-    grad_output = checks.array("grad_output", grad_output, "f")
+    xp = checks.library(x=x, grad_output=grad_output)
+    x = checks.array("x", x, "f", xp)
+    grad_output = checks.array("grad_output", grad_output, "f", xp)
     checks.same_dtype(("x", x), ("grad_output", grad_output))
     p = checks.norm_type(norm_type)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    size, window = np.abs(x), (kernel_size, stride, 0)
+    size, window = abs(x), (kernel_size, stride, 0)
     if math.isinf(p):
         _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
         return max_pool_grad(x.shape, indices, grad_output, *window, 1, ceil_mode) * sign(x)
@@ -149,7 +151,8 @@ def lp_pool_grad(
 def root_grad(v: Array, gy: Array, p: float) -> Array:
     """Return the gradient of v^(1/p): 0 where v is 0, and nothing but NaN comes from a NaN."""
     gv = gy * times(power(v, 1 / p - 1), 1 / p)
-    gradient: Array = np.where(v == 0, np.zeros_like(gv), gv * np.abs(sign(v)))
+    xp = checks.namespace(gv)
+    gradient: Array = xp.where(v == 0, xp.zeros_like(gv), gv * abs(sign(v)))
     return gradient
 
 
@@ -169,15 +172,15 @@ def times(x: Array, factor: float) -> Array:
 def power(x: Array, e: float) -> Array:
     """Return x^e: by products where there are few, as torch does; float16 in float32."""
     acc = checks.accumulator(x.dtype)
-    a, one = x.astype(acc, copy=False), acc.type(1)
+    xp, a = checks.namespace(x), x.astype(acc, copy=False)
     by_hand: dict[float, Callable[[], Array]] = {
-        0.5: lambda: np.sqrt(a),
-        -0.5: lambda: one / np.sqrt(a),
+        0.5: lambda: xp.sqrt(a),
+        -0.5: lambda: 1 / xp.sqrt(a),
         1: lambda: a,
         2: lambda: a * a,
         3: lambda: a * a * a,
-        -1: lambda: one / a,
-        -2: lambda: one / (a * a),
+        -1: lambda: 1 / a,
+        -2: lambda: 1 / (a * a),
     }
-    result: Array = by_hand[e]() if e in by_hand else np.power(a, x.dtype.type(e).astype(acc))
+    result: Array = by_hand[e]() if e in by_hand else xp.power(a, x.dtype.type(e).astype(acc))
     return result.astype(x.dtype)

@@ -6,7 +6,7 @@ a scatter, gx[indices] += gy. Each is the derivative of the other, so every orde
 
 import math
 from collections.abc import Sequence
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -97,39 +97,40 @@ def max_pool(
     >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (array([[[3., 2.]]]), array([[[1, 2]]]))
     """
-    x = checks.array("x", x, checks.ORDERED)
+    xp = checks.library(x=x)
+    x = checks.array("x", x, checks.ORDERED, xp)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     planes = x.reshape(-1, *f.i)  # (N C, *i)
-    y = np.empty((f.n * f.c, *f.o), x.dtype)
-    indices = np.empty(y.shape, np.int64)
-    first = first_taps(f)
+    y = xp.empty((f.n * f.c, *f.o), x.dtype)
+    indices = xp.empty(y.shape, np.int64)
+    first = first_taps(xp, f)
     # the winner's position o s - p + k d, flat: one part for o and one for k
-    corner = taps.ravel([np.arange(o) * s - p for o, s, p in zip(f.o, f.s, f.p, strict=True)], f.i)
-    offset = taps.ravel([np.arange(k) * d for k, d in zip(f.k, f.d, strict=True)], f.i).reshape(-1)
+    corner = taps.ravel([xp.arange(o) * s - p for o, s, p in zip(f.o, f.s, f.p, strict=True)], f.i)
+    offset = taps.ravel([xp.arange(k) * d for k, d in zip(f.k, f.d, strict=True)], f.i).reshape(-1)
 
     def task(box: Box) -> None:
         xs, best = planes[box[0]], y[box]
-        winner = tiles.scratch(best.shape, first.dtype, "winner")
+        winner = tiles.scratch(xp, best.shape, first.dtype, "winner")
         winner[...] = first[box[1:]]
         best.fill(lowest(x.dtype))
         for number, k in enumerate(np.ndindex(f.k)):
             of_x, of_y = taps.tap(f, k, box[1:])
             visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
-        np.add(corner[box[1:]], offset.take(winner), out=indices[box])
-        # np.maximum takes 0 and -0 for equal; the first of them wins
+        xp.add(corner[box[1:]], offset.take(winner), out=indices[box])
+        # maximum takes 0 and -0 for equal; the first of them wins
         if has_negative_zero(xs[last_axes(taps.reads(f, box[1:]))]):
             best[...] = gather(xs, indices[box])
 
-    tiles.run(task, taps.output_boxes(f, x.itemsize))
+    tiles.run(xp, task, taps.output_boxes(xp, f, x.itemsize))
     shape = f.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
     return (y, indices) if return_indices else y
 
 
-def first_taps(f: Pool) -> Array:
+def first_taps(xp: Any, f: Pool) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
     firsts = [
-        np.maximum(0, -((np.arange(o) * s - p) // d))
+        xp.maximum(0, -((xp.arange(o) * s - p) // d))
         for o, s, p, d in zip(f.o, f.s, f.p, f.d, strict=True)
     ]
     return taps.ravel(firsts, f.k).astype(np.min_scalar_type(math.prod(f.k) - 1))
@@ -174,12 +175,13 @@ def max_pool_grad(
     >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), 2)
     array([[[0., 5., 7., 0.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(indices=indices, grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    indices = checks.indices("indices", indices, grad_output.shape, f.i)
+    indices = checks.indices("indices", indices, grad_output.shape, f.i, xp)
 
     planes = (f.n * f.c, *f.o)
     gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
@@ -208,8 +210,9 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     >>> max_pool_select(np.array([[[4.0, 5.0, 6.0]]]), np.array([[[2, 0]]]), 1)
     array([[[6., 4.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
-    at = checks.selection(x.shape, indices, rank)
+    xp = checks.library(x=x, indices=indices)
+    x = checks.array("x", x, checks.NUMBERS, xp)
+    at = checks.selection(x.shape, indices, rank, xp)
     planes = math.prod(at.shape[:-rank])
     flat = x.reshape(planes, *x.shape[-rank:])
     return gather(flat, at.reshape(planes, *at.shape[-rank:])).reshape(at.shape)
@@ -241,9 +244,10 @@ def max_pool_scatter(
     >>> max_pool_scatter((1, 1, 3), np.array([[[2, 0, 2]]]), np.array([[[1.0, 2.0, 4.0]]]), 1)
     array([[[2., 0., 5.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
+    xp = checks.library(indices=indices, grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     shape = checks.integers("input_shape", input_shape)
-    at = checks.selection(shape, indices, rank)
+    at = checks.selection(shape, indices, rank, xp)
     checks.matches("grad_output", grad_output, at.shape)
     planes = (math.prod(shape[:-rank]), *at.shape[-rank:])
     gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(shape[-rank:]))

@@ -7,28 +7,33 @@ and so do the inputs read: o s + k d - p.
 
 import functools
 import math
+import operator
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 from refconv import tiles
-from refconv.checks import Array, Pool
+from refconv.checks import Array, Pool, namespace
 from refconv.shapes import Shape, tap_range
 from refconv.tiles import Box
 
 TILE_BYTES = 1 << 18  # of outputs: they, their inputs and the masks beside them fit a core's cache
 
 
-def output_boxes(f: Pool, itemsize: int) -> list[Box]:
+def room(xp: Any, itemsize: int) -> int:
+    """Return how many outputs a tile may have."""
+    return tiles.times(xp) * TILE_BYTES // itemsize
+
+
+def output_boxes(xp: Any, f: Pool, itemsize: int) -> list[Box]:
     """Cut (N C, *o) into boxes of planes and outputs."""
-    return tiles.boxes((f.n * f.c, *f.o), TILE_BYTES // itemsize)
+    return tiles.boxes((f.n * f.c, *f.o), room(xp, itemsize))
 
 
-def plane_blocks(f: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
+def plane_blocks(xp: Any, f: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
     """Cut (N C) into blocks, and o into the boxes to visit in order within each."""
     inputs = max(1, math.prod(f.i))
-    boxes = tiles.boxes(f.o, TILE_BYTES // itemsize)
-    return tiles.blocks(f.n * f.c, TILE_BYTES // itemsize // inputs), boxes
+    most = room(xp, itemsize)
+    return tiles.blocks(f.n * f.c, most // inputs), tiles.boxes(f.o, most)
 
 
 def tap(f: Pool, k: Shape, box: Box) -> tuple[Box, Box]:
@@ -54,10 +59,11 @@ def reads(f: Pool, box: Box) -> Box:
 def ravel(coordinates: Sequence[Array], sizes: Shape) -> Array:
     """Return the flat positions of a grid, given its coordinates along each axis.
 
+    >>> import numpy as np
     >>> ravel([np.array([0, 2]), np.array([1, 2])], (3, 4))
     array([[ 1,  2],
            [ 9, 10]])
     """
     steps = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
-    grids = np.ix_(*coordinates)
-    return functools.reduce(np.add, [g * step for g, step in zip(grids, steps, strict=True)])
+    grids = namespace(coordinates[0]).ix_(*coordinates)
+    return functools.reduce(operator.add, [g * step for g, step in zip(grids, steps, strict=True)])

@@ -10,8 +10,6 @@ others. The derivative of that sends nothing to those overwritten; torch sends g
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from refconv import checks
 from refconv.checks import Array, Ints
 from refconv.pooling.winners import gather, place
@@ -53,12 +51,14 @@ def max_unpool(
     among duplicates at random on several threads, and take a kernel or stride of 0; takes every
     number dtype.
 
+    >>> import numpy as np
     >>> max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), 2)
     array([[[0., 5., 7., 0.]]])
     """
-    x = checks.array("x", x, checks.NUMBERS)
+    xp = checks.library(x=x, indices=indices)
+    x = checks.array("x", x, checks.NUMBERS, xp)
     f, unbatched = checks.unpool(x.shape, kernel_size, stride, padding, output_size)
-    at = checks.indices("indices", indices, x.shape, f.o)
+    at = checks.indices("indices", indices, x.shape, f.o, xp)
     y = place(at.reshape(f.planes, *f.i), x.reshape(f.planes, *f.i), math.prod(f.o))
     return y.reshape(f.y_shape[unbatched:])
 
@@ -98,20 +98,22 @@ def max_unpool_grad(
     Source: the adjoint. Answers to the gradient of torch.nn.functional.max_unpool2d; torch has no
     strict form.
 
+    >>> import numpy as np
     >>> at, gy = np.array([[[1, 1]]]), np.array([[[0.0, 7.0, 0.0, 0.0]]])
     >>> max_unpool_grad(at, gy, 2)
     array([[[7., 7.]]])
     >>> max_unpool_grad(at, gy, 2, strict=True)
     array([[[0., 7.]]])
     """
-    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS)
-    shape = checks.array("indices", indices, "i").shape
+    xp = checks.library(indices=indices, grad_output=grad_output)
+    grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
+    shape = checks.array("indices", indices, "i", xp).shape
     f, unbatched = checks.unpool(shape, kernel_size, stride, padding, output_size, "indices")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, shape, f.o).reshape(f.planes, *f.i)
+    at = checks.indices("indices", indices, shape, f.o, xp).reshape(f.planes, *f.i)
     gx = gather(grad_output.reshape(f.planes, *f.o), at)
     if strict:
-        number = np.broadcast_to(np.arange(math.prod(f.i)).reshape(f.i), at.shape)
+        number = xp.broadcast_to(xp.arange(math.prod(f.i)).reshape(f.i), at.shape)
         owner = place(at, number, math.prod(f.o))
         gx[gather(owner, at) != number] = 0
     return gx.reshape(shape)

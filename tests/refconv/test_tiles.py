@@ -43,11 +43,11 @@ def test_boxes_cover_once_and_are_runs(extent: tuple[int, ...], most: int) -> No
 
 
 def test_scratch_is_reused_in_a_thread_and_not_between_threads() -> None:
-    mine = tiles.scratch((4, 4), np.dtype(np.float64), "test")
-    again = tiles.scratch((2,), np.dtype(np.float32), "test")
-    other = tiles.scratch((4, 4), np.dtype(np.float64), "another test")
+    mine = tiles.scratch(np, (4, 4), np.dtype(np.float64), "test")
+    again = tiles.scratch(np, (2,), np.dtype(np.float32), "test")
+    other = tiles.scratch(np, (4, 4), np.dtype(np.float64), "another test")
     with ThreadPoolExecutor(1) as pool:
-        theirs = pool.submit(tiles.scratch, (4, 4), np.dtype(np.float64), "test").result()
+        theirs = pool.submit(tiles.scratch, np, (4, 4), np.dtype(np.float64), "test").result()
     assert np.shares_memory(mine, again)
     assert not np.shares_memory(mine, other)
     assert not np.shares_memory(mine, theirs)
@@ -57,13 +57,13 @@ def test_work_is_shared_by_as_many_threads_as_blas_has() -> None:
     for count in (1, 2, 3):
         barrier = threading.Barrier(count, timeout=20)
         with threadpool_limits(count, user_api="blas"):
-            tiles.run(lambda _, barrier=barrier: wait(barrier), range(count))
+            tiles.run(np, lambda _, barrier=barrier: wait(barrier), range(count))
 
 
 def test_blas_runs_at_one_thread_within_and_as_before_behind() -> None:
     inside: list[int] = []
     with threadpool_limits(2, user_api="blas"):
-        tiles.run(lambda _: inside.extend(blas_threads()), [0, 1])
+        tiles.run(np, lambda _: inside.extend(blas_threads()), [0, 1])
         behind = blas_threads()
     assert set(inside) == {1}
     assert set(behind) == {2}
@@ -76,7 +76,7 @@ def test_calls_from_several_threads_take_turns() -> None:
     def caller() -> None:
         start.wait()
         for _ in range(20):
-            tiles.run(lambda _: inside.extend(blas_threads()), range(4))
+            tiles.run(np, lambda _: inside.extend(blas_threads()), range(4))
 
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(3) as callers:
         for done in [callers.submit(caller) for _ in range(3)]:
@@ -88,7 +88,7 @@ def test_calls_from_several_threads_take_turns() -> None:
 def test_callers_with_one_blas_thread_run_side_by_side() -> None:
     meet = threading.Barrier(2, timeout=20)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as callers:
-        for done in [callers.submit(tiles.run, lambda _: wait(meet), [0]) for _ in range(2)]:
+        for done in [callers.submit(tiles.run, np, lambda _: wait(meet), [0]) for _ in range(2)]:
             done.result()
 
 
@@ -100,7 +100,7 @@ def test_an_error_in_a_tile_is_raised_and_leaves_blas_as_it_was(count: int) -> N
 
     with threadpool_limits(count, user_api="blas"):
         with pytest.raises(ValueError, match="tile 3"):
-            tiles.run(task, range(100))
+            tiles.run(np, task, range(100))
         assert set(blas_threads()) == {count}
 
 
@@ -119,7 +119,7 @@ def test_an_error_of_a_helper_is_raised_and_stops_the_others() -> None:
         threadpool_limits(2, user_api="blas"),
         pytest.raises(ValueError, match="a helper's tile"),
     ):
-        tiles.run(task, range(5000))
+        tiles.run(np, task, range(5000))
     assert 1 <= len(done) < 4000
 
 
@@ -163,7 +163,7 @@ def test_a_child_waits_for_no_thread_of_its_parent(monkeypatch: pytest.MonkeyPat
     done: list[int] = []
     with threadpool_limits(2, user_api="blas"), old.lock:
         tiles._forget_threads()
-        caller = threading.Thread(target=tiles.run, args=(done.append, range(4)), daemon=True)
+        caller = threading.Thread(target=tiles.run, args=(np, done.append, range(4)), daemon=True)
         caller.start()
         caller.join(20)
         assert sorted(done) == [0, 1, 2, 3]
