@@ -93,7 +93,7 @@ def pad(
 
     def task(block: slice) -> None:
         if mode == "constant":
-            y[block] = fill
+            xp.copyto(y[block], fill)  # CuPy's y[block] = -0.0 would write 0
         for of_x, of_y in copied:
             y[(block, *of_y)] = xs[(block, *of_x)]
 

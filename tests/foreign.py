@@ -45,6 +45,11 @@ def _call(function: Callable[..., Any], *args: Any, out: Any = None, **options: 
     return ndarray(np.asarray(result))
 
 
+def _filler(value: Any) -> Any:
+    """Return what fills an array: zeros of either sign do so by clearing memory, as in CuPy."""
+    return 0 if not isinstance(value, ndarray) and value == 0 else value
+
+
 def _operator(name: str) -> Any:
     def method(self: Any, *other: Any) -> Any:
         assert not any(isinstance(o, np.ndarray) for o in other), "a NumPy array as an operand"
@@ -90,7 +95,7 @@ class ndarray:
     def __setitem__(self, key: Any, value: Any) -> None:
         at = np.arange(self.size).reshape(self.shape)[_bare(key)].reshape(-1)
         assert len(np.unique(at)) == len(at), "a race: one position is written twice at once"
-        _call(np.ndarray.__setitem__, self, key, value)
+        _call(np.ndarray.__setitem__, self, key, _filler(value))
 
     shape = property(lambda self: self._inside.shape)
     strides = property(lambda self: self._inside.strides)
@@ -113,7 +118,7 @@ class ndarray:
         return _call(np.ndarray.conj, self)
 
     def fill(self, value: Any) -> None:
-        _call(np.ndarray.fill, self, value)
+        _call(np.ndarray.fill, self, _filler(value))
 
     def max(self) -> "ndarray":
         return _call(np.ndarray.max, self)

@@ -161,7 +161,7 @@ BUGS = [
     Bug("replicate takes the last but one", PADDING,
         "slice(i - 1, i)", "slice(i - 2, i - 1)", "torch", "pad"),
     Bug("the value to pad with ignored", PADDING,
-        "y[block] = fill", "y[block] = 0", "torch", "pad"),
+        "xp.copyto(y[block], fill)", "xp.copyto(y[block], 0)", "torch", "pad"),
     Bug("repeated edges counted once", PADDING,
         "share.sum(repeated", "share.mean(repeated", "adjoint", "pad"),
     Bug("gradients of one element overwrite each other", PADDING,

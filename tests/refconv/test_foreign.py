@@ -69,6 +69,7 @@ def more_calls() -> Iterator[Call]:
         yield "adaptive_avg_pool", (x, (4, 3)), {}
         yield "adaptive_avg_pool", (x, (0, 3)), {}
         yield "adaptive_avg_pool_grad", (x.shape, x[..., :4, :3], (4, 3)), {}
+    yield "pad", (normal(2, 3), (1, 2), "constant", -0.0), {}
     yield "unfold", (RNG.integers(0, 2, (2, 2, 4, 5)).astype(bool), 2), {}
     yield "fold", (RNG.integers(0, 2, (2, 8, 12)).astype(bool), (4, 5), 2), {}
     wide = whole(1, 80, 20, 20)  # with shifts, in usual tiles
@@ -312,6 +313,8 @@ def test_an_array_that_names_its_library_by_its_type_only(monkeypatch: pytest.Mo
         Bug("NumPy's memory", "tiles.py",
             "array: Array = xp.empty(shape, dtype)", "array: Array = np.empty(shape, dtype)",
             "foreign", "conv_grad_input"),
+        Bug("CuPy's zero has no sign", "padding.py",
+            "xp.copyto(y[block], fill)", "y[block] = fill", "foreign", "pad"),
         Bug("a result of NumPy's", "convolution.py",
             "gb: Array = xp.empty(gy", "gb: Array = __import__('numpy').empty(gy",
             "foreign", "conv_grad_bias"),
