@@ -1,12 +1,13 @@
 """A small fixed battery that a copy of refconv passes or fails: what it is that shows a bug.
 
 Every case is one operator with its gradients on small data that no sum rounds, asymmetric in
-everything. Four checks hold a result against something else:
+everything. Five checks hold a result against something else:
 
     direct    the fast form, in usual and in tiny tiles, against the definition, bit for bit
     torch     fast form and definition against torch, bit for bit
     adjoint   <A x, gy> = <x, A^H gy>, in fast form and definition, with equality
     half      float16 against the exact sum, rounded once
+    refused   calls that must raise, do
 """
 
 import warnings
@@ -68,12 +69,13 @@ def convolutions() -> Iterator[Case]:
         ((2, 1, 6), (2, 1, 4), np.float64, {"padding": "same"}),
         ((1, 2, 3, 6), (2, 2, 2, 3), np.complex128, {"stride": (1, 2), "padding": (0, 1)}),
         ((1, 2, 6), (3, 2, 2), np.complex128, {"padding": 1}),
+        ((1, 4, 3, 2, 4), (4, 2, 2, 1, 3), np.float64, {"padding": (1, 0, 1), "groups": 2}),
     ]:
         x, w, b = draw(*x_shape, dtype=dtype), draw(*w_shape, dtype=dtype), draw(w_shape[0])
         b = b.astype(dtype)
 
         def conv(x: Any, w: Any, b: Any, options: Any = options) -> Any:
-            return (F.conv1d if x.ndim == 3 else F.conv2d)(x, w, b, **options)
+            return (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3](x, w, b, **options)
 
         gy = draw(*by_torch(conv, [x, w, b])[0][0].shape, dtype=dtype)
         yield Case(
@@ -226,7 +228,14 @@ def averages() -> Iterator[Case]:
     answer = by_torch(lambda x: F.avg_pool1d(x, 3, 2, 1, True), [line[..., :4]], gy)
     yield Case(calls, answer, gy, {1: line[..., :4]})
     whole = draw(1, 2, 7, most=20, dtype=np.int64)
-    yield Case([("avg_pool", (whole, 2), {}), ("adaptive_avg_pool", (whole, 3), {})])
+    for integers in (whole, whole + 2**60):  # which float64 does not hold
+        yield Case([("avg_pool", (integers, 2), {}), ("adaptive_avg_pool", (integers, 3), {})])
+    thirds = draw(1, 2, 49, most=50)  # sums are exact, quotients not
+    yield Case([("avg_pool", (thirds, 7), {})], by_torch(lambda x: F.avg_pool1d(x, 7), [thirds]))
+    yield Case(
+        [("adaptive_avg_pool", (x, (None, 2)), {})],
+        by_torch(lambda x: F.adaptive_avg_pool2d(x, (None, 2)), [x]),
+    )
     for size in [(3, 2), (4, 5), (1, 1)]:
         gy = draw(2, 2, *size, unit=1260)
         yield Case(
@@ -315,6 +324,15 @@ def halves() -> list[tuple[Call, np.float16]]:
     return [(call, np.float16(exact)) for call, exact in found]
 
 
+REFUSED: list[Call] = [
+    ("conv", (np.ones((1, 1, 5)), np.ones((1, 1, 2)), None, 2, "same"), {}),
+    ("conv", (np.ones((1, 1, 5)), np.ones((1, 1, 2), np.float32)), {}),
+    ("conv_transpose", (np.ones((1, 1, 5)), np.ones((1, 1, 2)), None, 2, 0, 2), {}),
+    ("max_pool", (np.ones((1, 0, 5)), 2), {}),
+    ("max_pool", (np.ones((1, 1, 9)), 3, 1, 2, 2), {}),
+]
+
+
 # --------------------------------------------------------------------------- the checks
 
 
@@ -371,6 +389,7 @@ class Answers:
     usual: list[list[list[Array] | None]]
     tiled: list[list[list[Array] | None]]
     halves: list[list[Array] | None]
+    refused: list[list[Array] | None]
 
 
 def fast(package: ModuleType) -> Answers:
@@ -380,12 +399,13 @@ def fast(package: ModuleType) -> Answers:
     tiled = [[run(package, call) for call in case.calls] for case in cases()]
     sums += [run(package, call) for call, _ in halves()]
     tiny(package, False)
-    return Answers(usual, tiled, sums)
+    return Answers(usual, tiled, sums, [run(package, call) for call in REFUSED])
 
 
 def direct(package: ModuleType) -> Answers:
     usual = [[run(package.direct, call) for call in case.calls] for case in cases()]
-    return Answers(usual, usual, [run(package.direct, call) for call, _ in halves()])
+    sums = [run(package.direct, call) for call, _ in halves()]
+    return Answers(usual, usual, sums, [run(package.direct, call) for call in REFUSED])
 
 
 def failures(form: Answers, definition: Answers) -> dict[str, set[str]]:
@@ -418,4 +438,7 @@ def failures(form: Answers, definition: Answers) -> dict[str, set[str]]:
                 fail("raises", call[0])
             elif ours[0].flat[0] != exact:
                 fail("half", call[0])
+        for (name, _, _), taken in zip(REFUSED, answers.refused, strict=True):
+            if taken is not None:
+                fail("refused", name)
     return found

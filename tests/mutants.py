@@ -164,6 +164,8 @@ class ConvGradInput(torch.autograd.Function):
         bug = "dilation ignored" if bug == "double backward ignores dilation" else bug
         gw = ConvGradWeight.apply(v, w.shape, gy, options, bug)
         gw = None if bug == "double backward without the weight" else gw
+        if bug == "double backward ignores transposed" and v.shape == gy.shape:
+            return None, gw, ConvGradInput.apply(v.shape, w, v, options, bug), None, None
         return None, gw, Conv.apply(v, w, None, options, bug), None, None
 
 
@@ -336,3 +338,46 @@ def avg_pool(bug: str, rank: int) -> Callable[..., Tensor]:
 
 
 MAKE = {"conv": conv, "max_pool": max_pool, "avg_pool": avg_pool}
+
+MUTANTS = [  # operator, bug, a quantity that must show it
+    ("conv2d", "dilation of the wrong axis", "y (no grad)"),
+    ("conv1d", "odd padding on the left", "y (no grad)"),
+    ("conv2d", "one channel, channels_last misread", "y (no grad)"),
+    ("conv1d", "strides ignored", "y (no grad)"),
+    ("conv1d", "no bias where there is no batch", "y (no grad)"),
+    ("conv1d", "zeros", "y (no grad)"),
+    ("conv1d", "no flip in the input gradient", "gx"),
+    ("conv1d", "input gradient of the wrong group", "gx"),
+    ("conv1d", "input gradient x 1.001", "gx"),
+    ("conv1d", "stride ignored in the weight gradient", "gw"),
+    ("conv3d", "weight gradient from the first group", "gw"),
+    ("conv1d", "bias gradient over the wrong axes", "gb"),
+    ("conv1d", "bias gradient of the first image", "gb"),
+    ("conv1d", "double backward ignores dilation", "gw(gx)"),
+    ("conv1d", "double backward without the weight", "gw(gx)"),
+    ("conv1d", "double backward loses a sign", "gy(all)"),
+    ("conv1d", "double backward ignores transposed", "gy(all)"),
+    ("conv1d", "operands cut to TF32", "y (no grad)"),
+    ("conv1d", "sums kept in the half", "y (no grad)"),
+    ("conv1d", "float64 summed in float32", "y (no grad)"),
+    ("conv1d", "another order of summation every time", "y (no grad)"),
+    ("conv1d", "another dtype", "y (no grad)"),
+    ("conv1d", "the input written to", "x"),
+    ("conv1d", "an exception", "y (no grad)"),
+    ("max_pool2d", "the last of equals wins", "indices"),
+    ("max_pool1d", "NaN dropped", "y (no grad)"),
+    ("max_pool1d", "the first NaN wins", "indices"),
+    ("max_pool1d", "no index for a window of -inf", "indices"),
+    ("max_pool2d", "padding of zeros takes part", "y (no grad)"),
+    ("max_pool2d", "indices transposed unless contiguous", "indices"),
+    ("max_pool1d", "sign of zero lost", "y (no grad)"),
+    ("max_pool1d", "ties split", "gx"),
+    ("max_pool1d", "gradients overwrite each other", "gx"),
+    ("max_pool1d", "double backward loses a sign", "gy(gx)"),
+    ("avg_pool2d", "divisor not clipped", "y (no grad)"),
+    ("avg_pool1d", "divisor not clipped in the gradient", "gx"),
+    ("avg_pool1d", "count_include_pad ignored", "y (no grad)"),
+    ("avg_pool2d", "sign of the divisor lost", "y (no grad)"),
+    ("avg_pool1d", "reciprocal of the divisor", "y (no grad)"),
+    ("avg_pool2d", "double backward ignores options", "gy(gx)"),
+]

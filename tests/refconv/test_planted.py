@@ -9,19 +9,22 @@ from rich.table import Table
 
 import battery
 import refconv
+from mutants import MUTANTS
 from planted import BUGS, Bug, copy_with
 from showing import show
+from wild import SEEN, stands_for
 
-CHECKS = ("direct", "torch", "adjoint", "half")
+CHECKS = ("direct", "torch", "adjoint", "half", "refused")
 
 
 @pytest.fixture(scope="module")
 def caught(request: pytest.FixtureRequest) -> Iterator[Table]:
     table = Table(
-        "planted bug", "where", "caught by", title="Bugs planted into refconv, all caught"
+        *("planted bug", "where", "caught by", "seen as"),
+        title="Bugs planted into refconv, all caught",
     )
     yield table
-    show(table, request.config, width=110)
+    show(table, request.config, width=150)
 
 
 @cache
@@ -37,7 +40,8 @@ def test_caught(bug: Bug, caught: Table) -> None:
     definition = battery.direct(package) if bug.in_direct else right("direct")
     found = battery.failures(form, definition)
     assert bug.operator in found.get(bug.check, set()), found
-    caught.add_row(bug.name, bug.file, ", ".join(check for check in CHECKS if check in found))
+    by = ", ".join(check for check in CHECKS if check in found)
+    caught.add_row(bug.name, bug.file, by, stands_for(bug.name))
 
 
 def test_nothing_found_without_a_bug() -> None:
@@ -58,6 +62,13 @@ def test_every_bug_is_another_one() -> None:
     assert Counter((bug.file, bug.right, bug.wrong) for bug in BUGS).most_common(1)[0][1] == 1
     assert len({bug.name for bug in BUGS}) == len(BUGS)
     assert {bug.check for bug in BUGS} == set(CHECKS)
+
+
+def test_every_bug_seen_in_the_wild_is_planted() -> None:
+    """Here or in parity's candidates, and under the name that the list gives it."""
+    planted = {bug.name for bug in BUGS} | {bug for _, bug, _ in MUTANTS}
+    assert all(SEEN.values())
+    assert {name for names in SEEN.values() for name in names} <= planted
 
 
 def test_every_operator_is_in_the_battery() -> None:
