@@ -91,7 +91,16 @@ def test_fast_equals_direct(case: Case, special: bool) -> None:
     gy, sizes = case.like(y.shape), (case.kernel_size, case.output_size)
     gx = refconv.fractional_max_pool_grad(x.shape, indices, gy, *sizes)
     assert same(gx, direct.fractional_max_pool_grad(x.shape, indices, gy, *sizes))
-    assert np.vdot(refconv.max_pool_select(case.x, indices, x.ndim - 2), gy) == np.vdot(case.x, gx)
+
+
+@given(cases(dtypes=(np.float64, np.int64)))
+def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
+    y, indices = refconv.fractional_max_pool(case.x, *case.arguments)
+    v, gy = case.like(case.x.shape), case.like(y.shape)
+    sy = refconv.max_pool_select(v, indices, v.ndim - 2)
+    sizes = (case.kernel_size, case.output_size)
+    gx = refconv.fractional_max_pool_grad(v.shape, indices, gy, *sizes)
+    assert np.vdot(sy, gy) == np.vdot(v, gx)  # <S v, gy> = <v, S' gy>
 
 
 @given(
