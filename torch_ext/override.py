@@ -63,6 +63,6 @@ def override() -> Override:
     >>> with override():
     ...     y = torch.nn.functional.conv1d(x, w)
     >>> y.grad_fn.name()
-    'ConvBackward'
+    'ConvolutionBackward'
     """
     return Override()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from refconv.checks.arguments import batched, integer, integers
+from refconv.checks.arguments import batched, integer, integers, is_integer
 from refconv.shapes import Shape
 
 
@@ -40,7 +40,7 @@ def adaptive(
     so many `channels` are asked for: a maximum needs one, an average does not.
     """
     shape = integers(x_name, x_shape)
-    if hasattr(output_size, "__index__"):
+    if is_integer(output_size):
         sizes: list[int | None] = [integer("output_size", output_size)] * max(1, len(shape) - 2)
     else:
         sizes = given("output_size", output_size)

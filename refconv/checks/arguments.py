@@ -117,15 +117,22 @@ def integers(name: str, value: Any) -> Shape:
 
 
 def integer(name: str, value: Any) -> int:
-    """Return an integer; a bool or a float is refused."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    """Return an integer; a bool or a float is refused. A symbolic integer stays what it is."""
+    if isinstance(value, bool | np.bool_) or not is_integer(value):
         raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
-    return operator.index(value)
+    if isinstance(value, int) or not hasattr(value, "shape"):
+        return value  # type: ignore[no-any-return]
+    return operator.index(value)  # of an array of one
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether the value is one integer, of whatever type, and not several."""
+    return isinstance(value, int) or hasattr(value, "__index__")
 
 
 def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
     """Return one integer for every spatial axis; an int, or a sequence of one, stands for all."""
-    if hasattr(value, "__index__") or isinstance(value, bool):
+    if is_integer(value):
         sizes = (integer(name, value),) * rank
     else:
         sizes = integers(name, value)

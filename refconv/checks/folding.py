@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refconv import shapes
-from refconv.checks.arguments import Ints, batched, integers, per_axis
+from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis
 from refconv.checks.convolution import Conv
 from refconv.shapes import Shape
 
@@ -71,7 +71,7 @@ def fold(
 
 def axes(name: str, value: Any) -> int | None:
     """Return the number of axes that an argument is for; None if it is an integer, for any."""
-    return None if hasattr(value, "__index__") else len(integers(name, value))
+    return None if is_integer(value) else len(integers(name, value))
 
 
 def window(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Array, Ints, array, batched, integers, per_axis
+from refconv.checks.arguments import Array, Ints, array, batched, integers, is_integer, per_axis
 from refconv.shapes import Shape
 
 Ratios = float | Sequence[float]
@@ -28,7 +28,7 @@ def fractional(
     """
     shape = integers(x_name, x_shape)
     rank = max(1, len(shape) - 2)
-    if not hasattr(kernel_size, "__index__"):
+    if not is_integer(kernel_size):
         rank = len(integers("kernel_size", kernel_size))
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a fractional pooling")

@@ -14,6 +14,7 @@ from refconv.checks.arguments import (
     batched,
     integer,
     integers,
+    is_integer,
     matches,
     per_axis,
 )
@@ -58,7 +59,7 @@ def pool(
     """
     shape = integers(x_name, x_shape)
     rank = max(1, len(shape) - 2)
-    if not hasattr(kernel_size, "__index__"):
+    if not is_integer(kernel_size):
         rank = len(integers("kernel_size", kernel_size))
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a pooling")

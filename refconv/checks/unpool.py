@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from refconv import shapes
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Ints, batched, integers, per_axis
+from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis
 
 
 def unpool(
@@ -22,7 +22,7 @@ def unpool(
     """
     shape = integers(x_name, x_shape)
     rank = max(1, len(shape) - 2)
-    if not hasattr(kernel_size, "__index__"):
+    if not is_integer(kernel_size):
         rank = len(integers("kernel_size", kernel_size))
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "an unpooling")

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch.autograd import forward_ad, grad, gradcheck, gradgradcheck
 
-from torch_ext import functional, functions
+from torch_ext import functional
 
 # torch scripts a few decompositions of its own when forward mode is first used
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
 )
 
+OPS = torch.ops.refconv
 CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 MAX = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
 AVG = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
@@ -70,26 +71,27 @@ def test_third_derivatives_of_convolution(dtype, wrt):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
-def test_the_gradients_of_convolution_in_their_turn(dtype):
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_gradients_of_convolution_in_their_turn(dtype, transposed):
     x, w, b = operands(1, dtype)
-    gy = torch.randn(2, 4, 3, dtype=dtype, requires_grad=True)
-    options = functions.ConvOptions(stride=(2,), padding=(1,), dilation=(1,), groups=2)
-    differentiable(lambda w, gy: functions.ConvGradInput.apply(x.shape, w, gy, options), w, gy)
-    differentiable(lambda x, gy: functions.ConvGradWeight.apply(x, w.shape, gy, options), x, gy)
-    differentiable(functions.ConvGradBias.apply, gy)
-    differentiable(lambda b: functions.ConvBias.apply(b, gy.shape), b)
+    options = ((2,), (1,), (1,), transposed, (0,), 2)
+    y = OPS.convolution(x, w, b if not transposed else None, *options)
+    gy = torch.randn_like(y).requires_grad_()
+    differentiable(lambda w, gy: OPS.convolution_grad_input(x.shape, w, gy, *options), w, gy)
+    differentiable(lambda x, gy: OPS.convolution_grad_weight(x, w.shape, gy, *options), x, gy)
+    differentiable(OPS.convolution_grad_bias, gy)
+    differentiable(lambda b: OPS.convolution_bias(b, (2, 4, 3)), b)
 
 
 def test_the_gradients_of_pooling_in_their_turn():
     x, gy = (
         torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((1, 2, 6), (1, 2, 3))
     )
-    options = functions.MaxPoolOptions((3,), (2,), (1,), (1,), False)
-    _, indices = functions.MaxPool.apply(x, options)
-    differentiable(lambda gy: functions.MaxPoolGrad.apply(x.shape, indices, gy, options), gy)
-    differentiable(lambda x: functions.MaxPoolSelect.apply(x, indices, options), x)
-    average = functions.AvgPoolOptions((3,), (2,), (1,), False, False, None)
-    differentiable(lambda gy: functions.AvgPoolGrad.apply(x.shape, gy, average), gy)
+    _, indices = OPS.max_pool(x, (3,), (2,), (1,), (1,), False)
+    differentiable(lambda gy: OPS.max_pool_scatter(x.shape, indices, gy, 1), gy)
+    differentiable(lambda x: OPS.max_pool_select(x, indices, 1), x)
+    average = ((3,), (2,), (1,), False, False, None)
+    differentiable(lambda gy: OPS.avg_pool_grad(x.shape, gy, *average), gy)
 
 
 @ranks

@@ -4,6 +4,7 @@ Names, parameter order, defaults and the types of errors are torch's. Gradients 
 reverse and forward, are the reference's too.
 """
 
+import torch_ext.functions  # noqa: F401  (the derivatives of the operators called here)
 from torch_ext.functional.avg_pooling import avg_pool1d, avg_pool2d, avg_pool3d
 from torch_ext.functional.convolution import conv1d, conv2d, conv3d
 from torch_ext.functional.max_pooling import (

@@ -1,12 +1,13 @@
 # mypy: allow-untyped-calls
 """avg_pool1d, avg_pool2d, avg_pool3d."""
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments
-from torch_ext.functions import AvgPool, AvgPoolOptions
 
 
 def avg_pool1d(
@@ -117,6 +118,8 @@ def _avg_pool(
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.flag("ceil_mode", ceil_mode)
     _arguments.flag("count_include_pad", count_include_pad)
+    sign = np.dtype(np.uint8 if input.dtype is torch.uint8 else np.int8)
+    divisor = checks.divisor_override(divisor_override, sign)
     k = checks.per_axis("kernel_size", kernel_size, rank, 1)
     f, unbatched = checks.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
@@ -124,6 +127,5 @@ def _avg_pool(
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
         raise RuntimeError(f"kernel_size={kernel_size!r} is more than the unpadded input {f.i}")
     x = input.unsqueeze(0) if unbatched else input
-    options = AvgPoolOptions(k, f.s, f.p, ceil_mode, count_include_pad, divisor_override)
-    y: Tensor = AvgPool.apply(x, options)
+    y: Tensor = torch.ops.refconv.avg_pool(x, k, f.s, f.p, ceil_mode, count_include_pad, divisor)
     return y.squeeze(0) if unbatched else y

@@ -1,12 +1,12 @@
 # mypy: allow-untyped-calls
 """conv1d, conv2d, conv3d."""
 
+import torch
 from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments
-from torch_ext.functions import Conv, ConvOptions
 
 
 def conv1d(
@@ -118,7 +118,10 @@ def _conv(
     f, unbatched = checks.conv(
         input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
     )
-    p = padding if isinstance(padding, str) else tuple(before for before, _ in f.p)
     x = input.unsqueeze(0) if unbatched else input
-    y: Tensor = Conv.apply(x, weight, bias, ConvOptions(f.s, p, f.d, f.g))
+    if any(before != after for before, after in f.p):  # 'same', an even kernel
+        x, p = torch.nn.functional.pad(x, [v for pads in f.p[::-1] for v in pads]), (0,) * rank
+    else:
+        p = tuple(before for before, _ in f.p)
+    y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
     return y.squeeze(0) if unbatched else y

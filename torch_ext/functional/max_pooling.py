@@ -6,12 +6,12 @@ What `max_pool` returns depends on `return_indices`, a value; its type is theref
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments
-from torch_ext.functions import MaxPool, MaxPoolOptions
 
 
 def max_pool1d(
@@ -156,5 +156,5 @@ def _max_pool(
         input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
     )
     x = input.unsqueeze(0) if unbatched else input
-    y, indices = MaxPool.apply(x, MaxPoolOptions(k, f.s, f.p, f.d, ceil_mode))
+    y, indices = torch.ops.refconv.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
     return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)

@@ -1,4 +1,3 @@
-# mypy: allow-untyped-calls
 """Convolution and its gradients, which differentiate into one another.
 
 Every product x w of a convolution feeds one y. Three sums over the same products:
@@ -12,77 +11,74 @@ They are the three derivatives of one form, and so each other's adjoints:
     Re sum conj(gy) C(x, w)  =  Re sum conj(GI(w, gy)) x  =  Re sum conj(GW(x, gy)) w
 
 Each is additive in both of its arguments, so F(a, b)' = F(a', b) + F(a, b'), which is its jvp.
-The conjugates are those of complex data; on real data there are none.
+The conjugates are those of complex data; on real data there are none. Nothing here asks which way
+the products go, so the transposed convolution, whose sums have the same form, is among the options.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
-import refconv
-from refconv.shapes import Shape
-from torch_ext._bridge import to_array, to_tensor
+from torch_ext.functions.keeping import keep
+from torch_ext.library import convolution
+from torch_ext.library.registration import differentiate
+
+Sizes = tuple[int, ...]
 
 
-class ConvOptions(NamedTuple):
-    """What a convolution and its gradients are called with beside the data, in refconv's order."""
-
-    stride: Shape
-    padding: Shape | str
-    dilation: Shape
-    groups: int
-
-
-class Conv(Function):
+class Convolution(Function):
     """y = C(x, w) + b, with x (N, C, *i), w (M, C / groups, *k), b (M), y (N, M, *o)."""
 
     @staticmethod
-    def forward(x: Tensor, w: Tensor, b: Tensor | None, options: ConvOptions) -> Tensor:
-        bias = None if b is None else to_array(b)
-        return to_tensor(refconv.conv(to_array(x), to_array(w), bias, *options), like=x)
+    def forward(x: Tensor, w: Tensor, b: Tensor | None, *options: Any) -> Any:
+        return convolution.CONVOLUTION(x, w, b, *options)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, w, _, ctx.options = inputs
+        x, w, _, *ctx.options = inputs
         ctx.y_shape = output.shape
-        save(ctx, x, w)
+        keep(ctx, x, w)
 
     @staticmethod
     def backward(ctx: Any, gy: Tensor | None) -> tuple[Tensor | None, ...]:
         """The adjoints in x, w and b: gx = GI(w, gy), gw = GW(x, gy), gb = sum gy."""
-        if gy is None:
-            return None, None, None, None
-        x, w = ctx.saved_tensors
-        need_x, need_w, need_b, _ = ctx.needs_input_grad
-        gx = ConvGradInput.apply(x.shape, w, gy, ctx.options) if need_x else None
-        gw = ConvGradWeight.apply(x, w.shape, gy, ctx.options) if need_w else None
-        gb = ConvGradBias.apply(gy) if need_b else None
-        return gx, gw, gb, None
+        gx = gw = gb = None
+        if gy is not None:
+            x, w = ctx.saved_tensors
+            need_x, need_w, need_b, *_ = ctx.needs_input_grad
+            if need_x:
+                gx = torch.ops.refconv.convolution_grad_input(x.shape, w, gy, *ctx.options)
+            if need_w:
+                gw = torch.ops.refconv.convolution_grad_weight(x, w.shape, gy, *ctx.options)
+            if need_b:
+                gb = torch.ops.refconv.convolution_grad_bias(gy)
+        return gx, gw, gb, *[None] * len(ctx.options)
 
     @staticmethod
-    def jvp(ctx: Any, tx: Tensor | None, tw: Tensor | None, tb: Tensor | None, _: None) -> Any:
+    def jvp(ctx: Any, tx: Tensor | None, tw: Tensor | None, tb: Tensor | None, *_: None) -> Any:
         """The product rule: y' = C(x', w) + C(x, w') + b'."""
         x, w = ctx.saved_tensors
+        conv = torch.ops.refconv.convolution
         return total(
-            None if tx is None else Conv.apply(tx, w, None, ctx.options),
-            None if tw is None else Conv.apply(x, tw, None, ctx.options),
-            None if tb is None else ConvBias.apply(tb, ctx.y_shape),
+            None if tx is None else conv(tx, w, None, *ctx.options),
+            None if tw is None else conv(x, tw, None, *ctx.options),
+            None if tb is None else torch.ops.refconv.convolution_bias(tb, ctx.y_shape),
         )
 
 
-class ConvGradInput(Function):
+class ConvolutionGradInput(Function):
     """gx = GI(w, gy), with w (M, C / groups, *k), gy (N, M, *o), gx (N, C, *i)."""
 
     @staticmethod
-    def forward(x_shape: Shape, w: Tensor, gy: Tensor, options: ConvOptions) -> Tensor:
-        gx = refconv.conv_grad_input(x_shape, to_array(w), to_array(gy), *options)
-        return to_tensor(gx, like=gy)
+    def forward(x_shape: Sizes, w: Tensor, gy: Tensor, *options: Any) -> Any:
+        return convolution.GRAD_INPUT(x_shape, w, gy, *options)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.x_shape, w, gy, ctx.options = inputs
-        save(ctx, w, gy)
+        ctx.x_shape, w, gy, *ctx.options = inputs
+        keep(ctx, w, gy)
 
     @staticmethod
     def backward(ctx: Any, ggx: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -90,36 +86,38 @@ class ConvGradInput(Function):
 
         Re sum conj(ggx) GI(w, gy) = Re sum conj(C(ggx, w)) gy = Re sum conj(GW(ggx, gy)) w.
         """
-        if ggx is None:
-            return None, None, None, None
-        w, gy = ctx.saved_tensors
-        _, need_w, need_gy, _ = ctx.needs_input_grad
-        gw = ConvGradWeight.apply(ggx, w.shape, gy, ctx.options) if need_w else None
-        ggy = Conv.apply(ggx, w, None, ctx.options) if need_gy else None
-        return None, gw, ggy, None
+        gw = ggy = None
+        if ggx is not None:
+            w, gy = ctx.saved_tensors
+            _, need_w, need_gy, *_ = ctx.needs_input_grad
+            if need_w:
+                gw = torch.ops.refconv.convolution_grad_weight(ggx, w.shape, gy, *ctx.options)
+            if need_gy:
+                ggy = torch.ops.refconv.convolution(ggx, w, None, *ctx.options)
+        return None, gw, ggy, *[None] * len(ctx.options)
 
     @staticmethod
-    def jvp(ctx: Any, _x: None, tw: Tensor | None, tgy: Tensor | None, _: None) -> Any:
+    def jvp(ctx: Any, _x: None, tw: Tensor | None, tgy: Tensor | None, *_: None) -> Any:
         """The product rule: gx' = GI(w', gy) + GI(w, gy')."""
         w, gy = ctx.saved_tensors
+        grad_input = torch.ops.refconv.convolution_grad_input
         return total(
-            None if tw is None else ConvGradInput.apply(ctx.x_shape, tw, gy, ctx.options),
-            None if tgy is None else ConvGradInput.apply(ctx.x_shape, w, tgy, ctx.options),
+            None if tw is None else grad_input(ctx.x_shape, tw, gy, *ctx.options),
+            None if tgy is None else grad_input(ctx.x_shape, w, tgy, *ctx.options),
         )
 
 
-class ConvGradWeight(Function):
+class ConvolutionGradWeight(Function):
     """gw = GW(x, gy), with x (N, C, *i), gy (N, M, *o), gw (M, C / groups, *k)."""
 
     @staticmethod
-    def forward(x: Tensor, w_shape: Shape, gy: Tensor, options: ConvOptions) -> Tensor:
-        gw = refconv.conv_grad_weight(to_array(x), w_shape, to_array(gy), *options)
-        return to_tensor(gw, like=gy)
+    def forward(x: Tensor, w_shape: Sizes, gy: Tensor, *options: Any) -> Any:
+        return convolution.GRAD_WEIGHT(x, w_shape, gy, *options)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, ctx.w_shape, gy, ctx.options = inputs
-        save(ctx, x, gy)
+        x, ctx.w_shape, gy, *ctx.options = inputs
+        keep(ctx, x, gy)
 
     @staticmethod
     def backward(ctx: Any, ggw: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -127,77 +125,81 @@ class ConvGradWeight(Function):
 
         Re sum conj(ggw) GW(x, gy) = Re sum conj(C(x, ggw)) gy = Re sum conj(GI(ggw, gy)) x.
         """
-        if ggw is None:
-            return None, None, None, None
-        x, gy = ctx.saved_tensors
-        need_x, _, need_gy, _ = ctx.needs_input_grad
-        gx = ConvGradInput.apply(x.shape, ggw, gy, ctx.options) if need_x else None
-        ggy = Conv.apply(x, ggw, None, ctx.options) if need_gy else None
-        return gx, None, ggy, None
+        gx = ggy = None
+        if ggw is not None:
+            x, gy = ctx.saved_tensors
+            need_x, _, need_gy, *_ = ctx.needs_input_grad
+            if need_x:
+                gx = torch.ops.refconv.convolution_grad_input(x.shape, ggw, gy, *ctx.options)
+            if need_gy:
+                ggy = torch.ops.refconv.convolution(x, ggw, None, *ctx.options)
+        return gx, None, ggy, *[None] * len(ctx.options)
 
     @staticmethod
-    def jvp(ctx: Any, tx: Tensor | None, _w: None, tgy: Tensor | None, _: None) -> Any:
+    def jvp(ctx: Any, tx: Tensor | None, _w: None, tgy: Tensor | None, *_: None) -> Any:
         """The product rule: gw' = GW(x', gy) + GW(x, gy')."""
         x, gy = ctx.saved_tensors
+        grad_weight = torch.ops.refconv.convolution_grad_weight
         return total(
-            None if tx is None else ConvGradWeight.apply(tx, ctx.w_shape, gy, ctx.options),
-            None if tgy is None else ConvGradWeight.apply(x, ctx.w_shape, tgy, ctx.options),
+            None if tx is None else grad_weight(tx, ctx.w_shape, gy, *ctx.options),
+            None if tgy is None else grad_weight(x, ctx.w_shape, tgy, *ctx.options),
         )
 
 
-class ConvGradBias(Function):
-    """gb[m] = sum over n, o of gy[n, m, o]; linear, and the adjoint of `ConvBias`."""
+class ConvolutionGradBias(Function):
+    """gb[m] = sum over n, o of gy[n, m, o]; linear, and the adjoint of `ConvolutionBias`."""
 
     @staticmethod
-    def forward(gy: Tensor) -> Tensor:
-        return to_tensor(refconv.conv_grad_bias(to_array(gy)), like=gy)
+    def forward(gy: Tensor) -> Any:
+        return convolution.GRAD_BIAS(gy)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.y_shape = inputs[0].shape
+        ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, ggb: Tensor) -> Tensor:
+    def backward(ctx: Any, ggb: Tensor | None) -> Any:
         """The adjoint: ggy[n, m, o] = ggb[m], as every gy[n, m, o] enters gb[m] once."""
-        return ConvBias.apply(ggb, ctx.y_shape)  # type: ignore[no-any-return]
+        return None if ggb is None else torch.ops.refconv.convolution_bias(ggb, ctx.y_shape)
 
     @staticmethod
-    def jvp(ctx: Any, tgy: Tensor) -> Any:
+    def jvp(ctx: Any, tgy: Tensor | None) -> Any:
         """Linear: gb' = sum gy'."""
-        return ConvGradBias.apply(tgy)
+        return None if tgy is None else torch.ops.refconv.convolution_grad_bias(tgy)
 
 
-class ConvBias(Function):
+class ConvolutionBias(Function):
     """y[n, m, o] = b[m]: the share of the bias in a convolution; linear."""
 
     @staticmethod
-    def forward(b: Tensor, y_shape: Shape) -> Tensor:
-        per_filter = b.view(-1, *[1] * len(y_shape[2:]))  # (M) -> (M, 1, ...)
-        return per_filter.expand(y_shape).clone()  # (N, M, *o)
+    def forward(b: Tensor, y_shape: Sizes) -> Any:
+        return convolution.BIAS(b, y_shape)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Shape], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Sizes], output: Tensor) -> None:
         ctx.y_shape = inputs[1]
+        ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gy: Tensor | None) -> tuple[Any, None]:
         """The adjoint: gb[m] = sum over n, o of gy[n, m, o], as b[m] is read once for each."""
-        return ConvGradBias.apply(gy), None
+        return None if gy is None else torch.ops.refconv.convolution_grad_bias(gy), None
 
     @staticmethod
-    def jvp(ctx: Any, tb: Tensor, _: None) -> Any:
+    def jvp(ctx: Any, tb: Tensor | None, _: None) -> Any:
         """Linear: y'[n, m, o] = b'[m]."""
-        return ConvBias.apply(tb, ctx.y_shape)
-
-
-def save(ctx: Any, *tensors: Tensor) -> None:
-    """Keep the tensors for both modes; gradients and tangents that do not exist stay None."""
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*tensors)
-    ctx.save_for_forward(*tensors)
+        return None if tb is None else torch.ops.refconv.convolution_bias(tb, ctx.y_shape)
 
 
 def total(*terms: Tensor | None) -> Tensor | None:
     """Return the sum of the terms that exist."""
     present = [term for term in terms if term is not None]
     return sum(present[1:], start=present[0]) if present else None
+
+
+differentiate("convolution", Convolution)
+differentiate("convolution_grad_input", ConvolutionGradInput)
+differentiate("convolution_grad_weight", ConvolutionGradWeight)
+differentiate("convolution_grad_bias", ConvolutionGradBias)
+differentiate("convolution_bias", ConvolutionBias)

@@ -1,5 +1,4 @@
-# mypy: allow-untyped-calls
-"""Max pooling, and the two linear maps its derivatives are made of.
+"""The max pools, and the two linear maps their derivatives are made of.
 
 Let the winner of each window be known: indices[n, c, o] is its flat position in x[n, c].
 
@@ -7,113 +6,168 @@ Let the winner of each window be known: indices[n, c, o] is its flat position in
     scatter(gy)  gx[n, c, i] = sum of gy[n, c, o] where indices[n, c, o] = i   S^T gy
 
 Pooling is y = S(x) x, and S is constant wherever no two elements of a window tie: the derivative is
-S, the gradient S^T, and S^T and S differentiate into one another with the same indices.
+S, the gradient S^T, and S^T and S differentiate into one another with the same indices. Whatever
+chose the windows, fixed, adaptive or fractional, is forgotten then.
+
+Unpooling puts values where the indices say, and of several on one place the last stays. Its
+gradient is S all the same, as torch's is: every value fetches the gradient of its place.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
-import refconv
-from refconv.shapes import Shape
-from torch_ext._bridge import to_array, to_tensor
+from torch_ext.functions.keeping import keep
+from torch_ext.library import max_pooling
+from torch_ext.library.registration import differentiate
+
+Sizes = tuple[int, ...]
 
 
-class MaxPoolOptions(NamedTuple):
-    """What max pooling and its gradient are called with beside the data, in refconv's order."""
-
-    kernel_size: Shape
-    stride: Shape
-    padding: Shape
-    dilation: Shape
-    ceil_mode: bool
-
-
-class MaxPool(Function):
-    """y = the largest x of every window, and where it was: (N, C, *i) -> two of (N, C, *o)."""
-
-    @staticmethod
-    def forward(x: Tensor, options: MaxPoolOptions) -> tuple[Tensor, Tensor]:
-        y, indices = refconv.max_pool(to_array(x), *options, return_indices=True)
-        return to_tensor(y, like=x), to_tensor(indices, like=x)
+class Winners(Function):
+    """y = S(x) x and the indices that are S: (N, C, *i) -> two of (N, C, *o); x is argument 0."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        x, ctx.options = inputs
-        ctx.x_shape = x.shape
-        _, indices = output
-        ctx.mark_non_differentiable(indices)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(indices)
-        ctx.save_for_forward(indices)
+        ctx.x_shape, ctx.arguments = inputs[0].shape, len(inputs)
+        ctx.mark_non_differentiable(output[1])
+        keep(ctx, output[1])
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor | None, _: None) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, gy: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         """The adjoint of S: gx = S^T gy, all of gy[o] goes to the winner of window o."""
-        if gy is None:
+        gx = None
+        if gy is not None:
+            (indices,) = ctx.saved_tensors
+            rank = len(ctx.x_shape) - 2
+            gx = torch.ops.refconv.max_pool_scatter(ctx.x_shape, indices, gy, rank)
+        return gx, *[None] * (ctx.arguments - 1)
+
+    @staticmethod
+    def jvp(ctx: Any, tx: Tensor | None, *_: None) -> tuple[Tensor | None, None]:
+        """S is constant while the winners are: y' = S x'."""
+        if tx is None:
             return None, None
         (indices,) = ctx.saved_tensors
-        return MaxPoolGrad.apply(ctx.x_shape, indices, gy, ctx.options), None
+        return torch.ops.refconv.max_pool_select(tx, indices, len(ctx.x_shape) - 2), None
+
+
+class MaxPool(Winners):
+    """The largest x of every window."""
 
     @staticmethod
-    def jvp(ctx: Any, tx: Tensor, _: None) -> tuple[Tensor, None]:
-        """S is constant while the winners are: y' = S x'."""
-        (indices,) = ctx.saved_tensors
-        return MaxPoolSelect.apply(tx, indices, ctx.options), None
+    def forward(x: Tensor, *window: Any) -> Any:
+        return max_pooling.MAX_POOL(x, *window)
 
 
-class MaxPoolGrad(Function):
-    """gx = S^T gy, linear in gy: (N, C, *o) -> (N, C, *i)."""
+class AdaptiveMaxPool(Winners):
+    """The largest x of every window, of which there are as many as asked for."""
 
     @staticmethod
-    def forward(x_shape: Shape, indices: Tensor, gy: Tensor, options: MaxPoolOptions) -> Tensor:
-        gx = refconv.max_pool_grad(x_shape, to_array(indices), to_array(gy), *options)
-        return to_tensor(gx, like=gy)
+    def forward(x: Tensor, output_size: Sizes) -> Any:
+        return max_pooling.ADAPTIVE_MAX_POOL(x, output_size)
+
+
+class FractionalMaxPool(Winners):
+    """The largest x of every window, at places that the samples choose; constant in the samples."""
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.x_shape, indices, _, ctx.options = inputs
-        ctx.save_for_backward(indices)
-        ctx.save_for_forward(indices)
-
-    @staticmethod
-    def backward(ctx: Any, ggx: Tensor) -> tuple[Tensor | None, ...]:
-        """The adjoint of S^T: ggy = S ggx."""
-        (indices,) = ctx.saved_tensors
-        return None, None, MaxPoolSelect.apply(ggx, indices, ctx.options), None
-
-    @staticmethod
-    def jvp(ctx: Any, _x: None, _i: None, tgy: Tensor, _: None) -> Any:
-        """Linear: gx' = S^T gy'."""
-        (indices,) = ctx.saved_tensors
-        return MaxPoolGrad.apply(ctx.x_shape, indices, tgy, ctx.options)
+    def forward(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Any:
+        return max_pooling.FRACTIONAL_MAX_POOL(x, samples, k, output_size)
 
 
 class MaxPoolSelect(Function):
     """y = S x, linear in x: (N, C, *i) -> (N, C, *o)."""
 
     @staticmethod
-    def forward(x: Tensor, indices: Tensor, options: MaxPoolOptions) -> Tensor:
-        rank = len(options.kernel_size)
-        y = refconv.max_pool_select(to_array(x), to_array(indices), rank)
-        return to_tensor(y, like=x)
+    def forward(x: Tensor, indices: Tensor, rank: int) -> Any:
+        return max_pooling.SELECT(x, indices, rank)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, indices, ctx.options = inputs
+        x, indices, ctx.rank = inputs
         ctx.x_shape = x.shape
-        ctx.save_for_backward(indices)
-        ctx.save_for_forward(indices)
+        keep(ctx, indices)
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gy: Tensor | None) -> tuple[Tensor | None, None, None]:
         """The adjoint of S: gx = S^T gy."""
+        if gy is None:
+            return None, None, None
         (indices,) = ctx.saved_tensors
-        return MaxPoolGrad.apply(ctx.x_shape, indices, gy, ctx.options), None, None
+        gx = torch.ops.refconv.max_pool_scatter(ctx.x_shape, indices, gy, ctx.rank)
+        return gx, None, None
 
     @staticmethod
-    def jvp(ctx: Any, tx: Tensor, _i: None, _: None) -> Any:
+    def jvp(ctx: Any, tx: Tensor | None, _i: None, _: None) -> Any:
         """Linear: y' = S x'."""
         (indices,) = ctx.saved_tensors
-        return MaxPoolSelect.apply(tx, indices, ctx.options)
+        return None if tx is None else torch.ops.refconv.max_pool_select(tx, indices, ctx.rank)
+
+
+class MaxPoolScatter(Function):
+    """gx = S^T gy, linear in gy: (N, C, *o) -> (N, C, *i)."""
+
+    @staticmethod
+    def forward(x_shape: Sizes, indices: Tensor, gy: Tensor, rank: int) -> Any:
+        return max_pooling.SCATTER(x_shape, indices, gy, rank)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.x_shape, indices, _, ctx.rank = inputs
+        keep(ctx, indices)
+
+    @staticmethod
+    def backward(ctx: Any, ggx: Tensor | None) -> tuple[Tensor | None, ...]:
+        """The adjoint of S^T: ggy = S ggx."""
+        if ggx is None:
+            return None, None, None, None
+        (indices,) = ctx.saved_tensors
+        return None, None, torch.ops.refconv.max_pool_select(ggx, indices, ctx.rank), None
+
+    @staticmethod
+    def jvp(ctx: Any, _x: None, _i: None, tgy: Tensor | None, _: None) -> Any:
+        """Linear: gx' = S^T gy'."""
+        if tgy is None:
+            return None
+        (indices,) = ctx.saved_tensors
+        return torch.ops.refconv.max_pool_scatter(ctx.x_shape, indices, tgy, ctx.rank)
+
+
+class MaxUnpool(Function):
+    """y[n, c, indices[n, c, i]] = x[n, c, i], linear in x: (N, C, *i) -> (N, C, *o)."""
+
+    @staticmethod
+    def forward(x: Tensor, indices: Tensor, *window: Any) -> Any:
+        return max_pooling.MAX_UNPOOL(x, indices, *window)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, indices, *ctx.window = inputs
+        ctx.rank = x.dim() - 2
+        keep(ctx, indices)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor | None) -> tuple[Tensor | None, ...]:
+        """gx = S gy; where indices are duplicates that is torch's gradient, not the adjoint."""
+        gx = None
+        if gy is not None:
+            (indices,) = ctx.saved_tensors
+            gx = torch.ops.refconv.max_pool_select(gy, indices, ctx.rank)
+        return gx, None, *[None] * len(ctx.window)
+
+    @staticmethod
+    def jvp(ctx: Any, tx: Tensor | None, *_: None) -> Any:
+        """Linear: tangents are put where their values are."""
+        (indices,) = ctx.saved_tensors
+        return None if tx is None else torch.ops.refconv.max_unpool(tx, indices, *ctx.window)
+
+
+differentiate("max_pool", MaxPool)
+differentiate("adaptive_max_pool", AdaptiveMaxPool)
+differentiate("fractional_max_pool", FractionalMaxPool)
+differentiate("max_pool_select", MaxPoolSelect)
+differentiate("max_pool_scatter", MaxPoolScatter)
+differentiate("max_unpool", MaxUnpool)

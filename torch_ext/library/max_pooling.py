@@ -1,0 +1,132 @@
+"""The max pools as torch operators, and the two linear maps their derivatives are made of."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+import refconv
+from refconv import shapes
+from torch_ext._bridge import to_array, to_tensor
+from torch_ext.library import batches, strides
+from torch_ext.library.registration import define
+
+Sizes = Sequence[int]
+Pair = tuple[Tensor, Tensor]
+
+
+# --------------------------------------------------------------------------- kernels
+
+
+def max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
+    """The largest x of every window, and where it was."""
+    pooled = refconv.max_pool(to_array(x), k, s, p, d, ceil_mode, return_indices=True)
+    return pair(*pooled, x)
+
+
+def adaptive_max_pool(x: Tensor, output_size: Sizes) -> Pair:
+    """The same with windows that share the input out evenly."""
+    return pair(*refconv.adaptive_max_pool(to_array(x), output_size, return_indices=True), x)
+
+
+def fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Pair:
+    """The same with windows at places that the samples choose."""
+    pooled = refconv.fractional_max_pool(
+        to_array(x), k, output_size, return_indices=True, random_samples=to_array(samples)
+    )
+    return pair(*pooled, x)
+
+
+def pair(y: refconv.checks.Array, indices: refconv.checks.Array, x: Tensor) -> Pair:
+    """Return maxima and indices as tensors."""
+    return strides.like(to_tensor(y, like=x), x), strides.like(to_tensor(indices, like=x), x)
+
+
+def max_pool_select(x: Tensor, indices: Tensor, rank: int) -> Tensor:
+    """y[n, c, o] = x[n, c, indices[n, c, o]]."""
+    y = to_tensor(refconv.max_pool_select(to_array(x), to_array(indices), rank), like=x)
+    return strides.like(y, indices)
+
+
+def max_pool_scatter(input_shape: Sizes, indices: Tensor, grad_output: Tensor, rank: int) -> Tensor:
+    """gx[n, c, i] = sum of gy[n, c, o] where indices[n, c, o] = i."""
+    gx = refconv.max_pool_scatter(input_shape, to_array(indices), to_array(grad_output), rank)
+    return strides.like(to_tensor(gx, like=grad_output), indices)
+
+
+def max_unpool(
+    x: Tensor, indices: Tensor, k: Sizes, s: Sizes, p: Sizes, output_size: Sizes
+) -> Tensor:
+    """y[n, c, indices[n, c, i]] = x[n, c, i]."""
+    y = refconv.max_unpool(to_array(x), to_array(indices), k, s, p, output_size)
+    return strides.like(to_tensor(y, like=x), x)
+
+
+# --------------------------------------------------------------------------- shapes
+
+
+def fake_max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
+    """Return two of (N, C, *o)."""
+    sizes = zip(x.shape[2:], k, s, p, d, strict=True)
+    return fake_pair(x, [shapes.pool_output_size(*each, ceil_mode) for each in sizes])
+
+
+def fake_pair(x: Tensor, output_size: Sizes) -> Pair:
+    """Return two of (N, C, *O), the second int64."""
+    shape = (*x.shape[:2], *output_size)
+    y, indices = x.new_empty(shape), x.new_empty(shape, dtype=torch.int64)
+    return strides.like(y, x), strides.like(indices, x)
+
+
+def fake_fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Pair:
+    """Return two of (N, C, *O)."""
+    return fake_pair(x, output_size)
+
+
+def fake_select(x: Tensor, indices: Tensor, rank: int) -> Tensor:
+    """Return (N, C, *o)."""
+    return strides.like(x.new_empty(indices.shape), indices)
+
+
+def fake_scatter(input_shape: Sizes, indices: Tensor, grad_output: Tensor, rank: int) -> Tensor:
+    """Return (N, C, *i)."""
+    return strides.like(grad_output.new_empty(input_shape), indices)
+
+
+def fake_unpool(
+    x: Tensor, indices: Tensor, k: Sizes, s: Sizes, p: Sizes, output_size: Sizes
+) -> Tensor:
+    """Return (N, C, *o)."""
+    return strides.like(x.new_empty((*x.shape[:2], *output_size)), x)
+
+
+# --------------------------------------------------------------------------- operators
+
+MAX_POOL = define(
+    "max_pool(Tensor x, SymInt[] kernel_size, SymInt[] stride, SymInt[] padding, "
+    "SymInt[] dilation, bool ceil_mode) -> (Tensor, Tensor)",
+    max_pool, fake_max_pool, batches.by_images("max_pool"),
+)  # fmt: skip
+ADAPTIVE_MAX_POOL = define(
+    "adaptive_max_pool(Tensor x, SymInt[] output_size) -> (Tensor, Tensor)",
+    adaptive_max_pool, fake_pair, batches.by_images("adaptive_max_pool"),
+)  # fmt: skip
+FRACTIONAL_MAX_POOL = define(
+    "fractional_max_pool(Tensor x, Tensor samples, SymInt[] kernel_size, SymInt[] output_size) "
+    "-> (Tensor, Tensor)",
+    fractional_max_pool, fake_fractional_max_pool, batches.by_images("fractional_max_pool"),
+)  # fmt: skip
+SELECT = define(
+    "max_pool_select(Tensor x, Tensor indices, int rank) -> Tensor",
+    max_pool_select, fake_select, batches.by_images("max_pool_select"),
+)  # fmt: skip
+SCATTER = define(
+    "max_pool_scatter(SymInt[] input_shape, Tensor indices, Tensor grad_output, int rank) "
+    "-> Tensor",
+    max_pool_scatter, fake_scatter, batches.by_images("max_pool_scatter"),
+)  # fmt: skip
+MAX_UNPOOL = define(
+    "max_unpool(Tensor x, Tensor indices, SymInt[] kernel_size, SymInt[] stride, "
+    "SymInt[] padding, SymInt[] output_size) -> Tensor",
+    max_unpool, fake_unpool, batches.by_images("max_unpool"),
+)  # fmt: skip

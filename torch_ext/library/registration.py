@@ -1,0 +1,68 @@
+# mypy: allow-untyped-calls
+"""How an operator becomes one of torch's: definition, kernels, shapes, vmap rule, derivative.
+
+Everything torch does around an operator (autograd, torch.func, torch.compile, torch.export,
+make_fx, fake and meta tensors) reaches it through the dispatcher, and so through what is registered
+here. Some of the means are torch's own internals, as it has no public ones: they stay in this file.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._functorch.autograd_function import (  # type: ignore[attr-defined]
+    enable_single_level_autograd_function,
+)
+from torch.autograd import Function
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
+
+Rule = Callable[..., tuple[Any, Any]]
+
+LIBRARY = torch.library.Library("refconv", "DEF")
+
+
+def define(
+    schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], vmap: Rule
+) -> Callable[..., Any]:
+    """Make torch.ops.refconv.<name> of a schema, and return it as it is below autograd.
+
+    Args:
+        schema: name, arguments and results, as torch writes them.
+        kernel: computes the result, from tensors of any device, without autograd.
+        fake: makes a tensor of the same shape, dtype, strides and device, from shapes alone; they
+            may be symbolic.
+        vmap: the rule (info, in_dims, *args) -> (result, out_dims), as for
+            `torch.library.register_vmap`.
+    """
+    name = schema.partition("(")[0]
+    LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    LIBRARY.impl(name, kernel, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"refconv::{name}", fake, lib=LIBRARY)
+    torch.library.register_vmap(f"refconv::{name}", vmap, lib=LIBRARY)
+    operator = getattr(torch.ops.refconv, name).default
+
+    def below_autograd(*args: Any) -> Any:
+        # the modes are those of the levels of torch.func below this one, whose turn is next
+        with (
+            torch.enable_grad(),
+            _set_fwd_grad_enabled(True),
+            torch._C._AutoDispatchBelowAutograd(),
+        ):
+            return operator(*args)
+
+    return below_autograd
+
+
+def differentiate(name: str, function: type[Function]) -> None:
+    """Give an operator its derivatives, in both modes: those of an autograd Function.
+
+    The Function has `setup_context`, and takes missing gradients and tangents as None: zeros that
+    are made up for them would hide tangents of outer levels of torch.func.
+    """
+    apply = super(Function, function).apply  # type: ignore[misc]  # of this level alone
+
+    def kernel(*args: Any) -> Any:
+        with enable_single_level_autograd_function():
+            return apply(*args)
+
+    LIBRARY.impl(name, kernel, "Autograd")
