@@ -4,6 +4,7 @@ Expected values come from the definitions run on Fractions, from Python's own co
 operations, from neighbouring bit patterns or from hand calculation, never from float code of ours.
 """
 
+import inspect
 import math
 from fractions import Fraction
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import refconv
 from refconv import direct, exact
 from refconv.exact import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format
 
@@ -401,6 +403,18 @@ def test_averages_before_they_were_divided_are_sums() -> None:
     assert y.value.tolist() == [[[Fraction(3, 2), 5]]]
     assert y.undivided.value.tolist() == [[[3, 5]]]
     assert y.undivided.terms.tolist() == [[[2, 1]]]
+
+
+@pytest.mark.parametrize("name", sorted(set(refconv.__all__) - {"direct"}))
+def test_every_operator_and_gradient_has_the_same_signature_here(name: str) -> None:
+    ours, defined, exactly = (
+        [
+            (p.name, p.default, p.kind)
+            for p in inspect.signature(getattr(m, name)).parameters.values()
+        ]
+        for m in (refconv, direct, exact)
+    )
+    assert ours == defined == exactly
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -112,6 +112,11 @@ def test_within_is_the_formula() -> None:
         for sign in (1, -1):
             at = np.array([math.sqrt(2) + sign * factor * bound])
             assert found.within(at, FLOAT16, FLOAT16).tolist() == [fine]
+    lost = Roots(y, 2, slope=1, after=1, inexact=True)  # the exponent is off by 2 u: log 2 < 3
+    bound = math.sqrt(2) * float((1 - u) ** -2 / ((1 - eta) * (1 - 2 * 3 * u)) - 1)
+    for factor, fine in ((0.999, True), (1.001, False)):
+        at = np.array([math.sqrt(2) + factor * bound])
+        assert lost.within(at, FLOAT16, FLOAT16).tolist() == [fine]
     assert not found.within(np.array([math.nan]), FLOAT16, FLOAT16).any()
     assert not found.within(np.array([INF]), FLOAT16, FLOAT16).any()
 
@@ -168,6 +173,32 @@ def test_partial_windows_are_scaled_up_unless_mathematical() -> None:
     assert y.rounded(np.float64).tolist() == [[[5, 5]]]
     gx = exact.lp_pool_grad(x, gy, 2, 2, None, True, mathematical=True)
     assert gx.rounded(np.float64).tolist() == [[[6, 8, 1]]]
+
+
+def test_what_the_bound_is_made_of() -> None:
+    """Roundings before the root: powers, 2 terms, the average, its product; then those behind."""
+    x, gy = np.array([[[3.0, 4.0]]]), np.array([[[10.0]]])
+    y, gx = exact.lp_pool(x, 2, 2), exact.lp_pool_grad(x, gy, 2, 2)
+    assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(25), Fraction(1), 1 + 4)]
+    assert (y.degree, y.slope, y.after, y.stores, y.inexact) == (2, 1, 1, (3, 1), False)
+    assert gx.terms[0, 0, 1] == [Root(Fraction(40), Fraction(1, 25), Fraction(1), 1 + 4)]
+    assert (gx.degree, gx.slope, gx.after, gx.stores, gx.inexact) == (2, 1, 9, (3, 8), False)
+    y = exact.lp_pool(x, 3, 2)
+    assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(91), Fraction(1), 2 + 4)]
+    assert (y.after, y.inexact) == (8, True)  # a power of NumPy's, and 1 / 3 rounded
+
+
+def test_a_sum_of_both_signs_is_known_worse_than_its_terms() -> None:
+    """1/(1/x + 1/y) of 1 and -2: v = 1/2 where S = 3/2; of -1 and -2 it is negative."""
+    x, gy = np.array([[[1.0, -2.0, -1.0, -2.0]]]), np.array([[[12.0, 9.0]]])
+    y, gx = exact.lp_pool(x, -1, 2), exact.lp_pool_grad(x, gy, -1, 2)
+    assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(2), Fraction(3), 1 + 4)]
+    assert y.rounded(np.float64).tolist() == [[[2, -2 / 3]]]
+    assert gx.slope == 2
+    assert gx.rounded(np.float64).tolist() == [[[48, 12, 4, 1]]]
+    for m in FORMS:
+        assert y.within(m.lp_pool(x, -1, 2), np.float64, np.float64).all()
+        assert gx.within(m.lp_pool_grad(x, gy, -1, 2), np.float64, np.float64).all()
 
 
 def test_no_gradient_at_zero() -> None:
