@@ -11,4 +11,9 @@ settings.register_profile(
     "everyday", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("nightly", settings.get_profile("everyday"), max_examples=2000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "everyday")
+
+
+def pytest_collectstart() -> None:
+    """Load the profile before every module: torch.testing, once imported, loads its own, of 10."""
+    settings.load_profile(PROFILE)

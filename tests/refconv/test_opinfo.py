@@ -247,3 +247,10 @@ def test_max_pool_gradient(dtype: torch.dtype) -> None:
 def test_the_whole_family_is_here() -> None:
     found = {kind_and_rank(op.name)[0] for op in OPS}
     assert found == set(SIGNATURES)
+
+
+def test_torchs_number_of_examples_is_not_taken_over(request: pytest.FixtureRequest) -> None:
+    """torch.testing, imported above, has Hypothesis draw 10 examples in the modules behind."""
+    tests = [item.obj for item in request.session.items if isinstance(item, pytest.Function)]
+    drawn = [getattr(test, "_hypothesis_internal_use_settings", None) for test in tests]
+    assert 10 not in {found.max_examples for found in drawn if found is not None}
