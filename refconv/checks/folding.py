@@ -42,29 +42,30 @@ def fold(
     dilation: Ints,
     padding: Ints,
     stride: Ints,
+    cols_name: str = "cols",
 ) -> tuple[Conv, bool]:
     """Return a checked folding, and whether the columns came without a batch axis.
 
     The rank is len(output_size) or len(kernel_size); two integers mean 2 axes, as in torch.
     """
-    shape = integers("cols", cols_shape)
+    shape = integers(cols_name, cols_shape)
     rank = axes("output_size", output_size) or axes("kernel_size", kernel_size) or 2
     i = per_axis("output_size", output_size, rank, 1)
     k, d, p, s = window(rank, kernel_size, dilation, padding, stride)
-    cols, unbatched = batched(shape, 1, "cols", "a folding (of columns, (C K, L))")
+    cols, unbatched = batched(shape, 1, cols_name, "a folding (of columns, (C K, L))")
     taps = math.prod(k)
     if min(cols[1:]) < 1:
-        raise RuntimeError(f"cols has shape {shape}: only the batch axis may be empty")
+        raise RuntimeError(f"{cols_name} has shape {shape}: only the batch axis may be empty")
     if cols[1] % taps:
         raise RuntimeError(
-            f"cols has shape {shape}: {cols[1]} rows are no multiple of the {taps} taps of "
+            f"{cols_name} has shape {shape}: {cols[1]} rows are no multiple of the {taps} taps of "
             f"kernel_size={kernel_size!r} in {rank} axes"
         )
     f = windows(cols[0], cols[1] // taps, i, k, d, p, s)
     if cols[2] != math.prod(f.o):
         raise RuntimeError(
-            f"cols has shape {shape}: {cols[2]} columns, but output_size={output_size!r} and "
-            f"kernel_size={kernel_size!r} make {f.o} windows"
+            f"{cols_name} has shape {shape}: {cols[2]} columns, but "
+            f"output_size={output_size!r} and kernel_size={kernel_size!r} make {f.o} windows"
         )
     return f, unbatched
 

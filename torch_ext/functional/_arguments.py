@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from refconv import checks
+from refconv.shapes import Shape
+
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 ORDERED = (*FLOATS, *INTEGERS)  # a maximum needs an order
@@ -31,9 +34,22 @@ def operand(name: str, value: Any, input: Tensor) -> None:
             f"{name} has dtype {value.dtype} and input has dtype {input.dtype}: "
             "they must be the same"
         )
+    together(name, value, input)
+
+
+def together(name: str, value: Tensor, input: Tensor) -> None:
+    """Raise unless the value is where the input is."""
     if value.device != input.device:
         raise RuntimeError(
             f"{name} is on {value.device} and input is on {input.device}: they must be together"
+        )
+
+
+def per_filter(bias: Tensor | None, filters: int) -> None:
+    """Raise unless there is no bias, or one value for every output channel."""
+    if bias is not None and bias.shape != (filters,):
+        raise RuntimeError(
+            f"bias has shape {tuple(bias.shape)}, expected ({filters},), one per output channel"
         )
 
 
@@ -47,3 +63,11 @@ def flag(name: str, value: Any) -> bool:
 def pool_stride(stride: Any) -> Any:
     """Return the stride of a pooling, None (the kernel's size) for torch's empty list too."""
     return None if isinstance(stride, tuple | list) and not stride else stride
+
+
+def every_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
+    """Return one integer for every axis; where torch refuses that a sequence of one means all."""
+    sizes = checks.per_axis(name, value, rank, minimum)
+    if rank > 1 and isinstance(value, tuple | list) and len(value) == 1:
+        raise RuntimeError(f"{name} must be an integer or {rank} of them, got {value!r}")
+    return sizes

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""conv1d, conv2d, conv3d."""
+"""conv1d, conv2d, conv3d and conv_tbc."""
 
 import torch
 from torch import Tensor
@@ -95,6 +95,54 @@ def conv3d(
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Convolution of sequences with the channels last, (T, B, C): `conv1d` with its axes permuted.
+
+        y[t, b, m] = bias[m] + sum over k, c of input[t + k - p, b, c] weight[k, c, m]
+
+    with zeros outside the input.
+
+    Args:
+        input: (T, B, C): time, batch, channels.
+        weight: (k, C, M).
+        bias: (M).
+        pad: p, an integer of at least 0.
+
+    Returns:
+        (T + 2 p - k + 1, B, M), contiguous, of the input's dtype.
+
+    Raises:
+        TypeError: an argument is no tensor, or no integer.
+        NotImplementedError: bool, or a dtype NumPy does not have.
+        RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
+
+    Differs from torch: refuses a negative `pad`, a bias of another dtype, and sizes of 0 other than
+    the batch's, the output's included.
+
+    Source: `torch.nn.functional.conv_tbc`.
+
+    >>> import torch
+    >>> x, w = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0])
+    >>> conv_tbc(x.view(3, 1, 1), w.view(2, 1, 1), torch.zeros(1)).flatten()
+    tensor([21., 32.])
+    """
+    _arguments.tensor("input", input, _arguments.NUMBERS)
+    _arguments.operand("weight", weight, input)
+    _arguments.operand("bias", bias, input)
+    for name, value, axes in (("input", input, "(T, B, C)"), ("weight", weight, "(k, C, M)")):
+        if value.dim() != 3:
+            raise RuntimeError(f"{name} has shape {tuple(value.shape)}, expected {axes}")
+    if input.shape[2] != weight.shape[1]:
+        raise RuntimeError(
+            f"input has {input.shape[2]} channels, shape {tuple(input.shape)}: "
+            f"weight of shape {tuple(weight.shape)} expects {weight.shape[1]}"
+        )
+    if checks.integer("pad", pad) < 0:
+        raise RuntimeError(f"pad must be at least 0, got {pad!r}")
+    x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)  # (B, C, T), (M, C, k)
+    return conv1d(x, w, bias, padding=pad).permute(2, 0, 1).contiguous()
+
+
 def _conv(
     rank: int,
     input: Tensor,
@@ -118,6 +166,7 @@ def _conv(
     f, unbatched = checks.conv(
         input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
     )
+    _arguments.per_filter(bias, f.g * f.m)
     x = input.unsqueeze(0) if unbatched else input
     if any(before != after for before, after in f.p):  # 'same', an even kernel
         x, p = torch.nn.functional.pad(x, [v for pads in f.p[::-1] for v in pads]), (0,) * rank

@@ -1,0 +1,120 @@
+# mypy: allow-untyped-calls
+"""unfold and fold."""
+
+import torch
+from torch import Tensor
+
+from refconv import checks
+from refconv.checks import Ints
+from torch_ext.functional import _arguments
+
+AXES = 2  # as torch has them
+DTYPES = (*_arguments.NUMBERS, torch.bool)
+
+
+def unfold(
+    input: Tensor,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Tensor:
+    """Lay the windows of (N, C, *i), over two spatial axes, side by side as columns (im2col).
+
+        cols[n, c K + k, o] = input[n, c, o s + k d - p]
+
+    with K = k1 k2 taps, k and o counted through both axes, the last one fastest, and zeros outside
+    the input.
+
+    Args:
+        input: (N, C, i1, i2), or (C, i1, i2) without a batch.
+        kernel_size: k, at least 1: an integer, or two, as all that follow.
+        dilation: d, at least 1.
+        padding: p, at least 0.
+        stride: s, at least 1.
+
+    Returns:
+        (N, C K, L), or (C K, L) without a batch, of the input's dtype, with L = o1 o2 windows,
+        o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
+
+    Raises:
+        TypeError: an argument is no tensor, or no integer.
+        NotImplementedError: a dtype NumPy does not have.
+        RuntimeError: shapes do not fit, or a size is out of range.
+
+    Differs from torch: takes integers too.
+
+    Source: Chellapilla, Puri and Simard, "High performance convolutional neural networks for
+    document processing" (2006); `torch.nn.functional.unfold`.
+
+    >>> import torch
+    >>> unfold(torch.arange(6.0).view(1, 2, 3), 2)
+    tensor([[0., 1.],
+            [1., 2.],
+            [3., 4.],
+            [4., 5.]])
+    """
+    _arguments.tensor("input", input, DTYPES)
+    k, d, p, s = _window(kernel_size, dilation, padding, stride)
+    _, unbatched = checks.unfold(input.shape, k, d, p, s, x_name="input")
+    x = input.unsqueeze(0) if unbatched else input
+    cols: Tensor = torch.ops.refconv.unfold(x, k, d, p, s)
+    return cols.squeeze(0) if unbatched else cols
+
+
+def fold(
+    input: Tensor,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Tensor:
+    """Add all windows back where they were read (col2im): the adjoint of `unfold`, its gradient.
+
+        x[n, c, i] = sum over k, o with o s + k d - p = i of input[n, c K + k, o]
+
+    What a window holds of the padding is dropped. Of bool columns, x is true where any is.
+
+    Args:
+        input: the columns, (N, C K, L), or (C K, L) without a batch.
+        output_size: i, at least 1: an integer, or two, as all that follow.
+        kernel_size, dilation, padding, stride: as in `unfold`.
+
+    Returns:
+        (N, C, i1, i2), or (C, i1, i2) without a batch, of the input's dtype. float16 and bfloat16
+        are summed in float32 and rounded once; integers wrap.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `unfold`; also if the rows are no multiple
+            of K, or the columns not as many as there are windows.
+
+    Differs from torch: takes integers too.
+
+    Source: the transpose of the equation of `unfold`; `torch.nn.functional.fold`.
+
+    >>> import torch
+    >>> x = torch.arange(6.0).view(1, 2, 3)
+    >>> fold(unfold(x, 2), (2, 3), 2)  # the middle is in both windows
+    tensor([[[0., 2., 2.],
+             [3., 8., 5.]]])
+    """
+    _arguments.tensor("input", input, DTYPES)
+    i = _arguments.every_axis("output_size", output_size, AXES, 1)
+    k, d, p, s = _window(kernel_size, dilation, padding, stride)
+    _, unbatched = checks.fold(input.shape, i, k, d, p, s, cols_name="input")
+    cols = input.unsqueeze(0) if unbatched else input
+    x: Tensor = torch.ops.refconv.fold(cols, i, k, d, p, s)
+    return x.squeeze(0) if unbatched else x
+
+
+def _window(
+    kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> tuple[tuple[int, ...], ...]:
+    """Return k, d, p and s for both axes."""
+    return (
+        _arguments.every_axis("kernel_size", kernel_size, AXES, 1),
+        _arguments.every_axis("dilation", dilation, AXES, 1),
+        _arguments.every_axis("padding", padding, AXES, 0),
+        _arguments.every_axis("stride", stride, AXES, 1),
+    )

@@ -1,0 +1,160 @@
+# mypy: allow-untyped-calls
+"""fractional_max_pool2d and fractional_max_pool3d, each with and without indices.
+
+What `fractional_max_pool` returns depends on `return_indices`, a value; its type is therefore Any.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from refconv import checks
+from refconv.checks import Ints, Maps
+from torch_ext.functional import _arguments, _autocast
+
+Ratios = float | Sequence[float]
+
+
+def fractional_max_pool2d(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """Fractional max pooling of (N, C, *i), here over two spatial axes.
+
+        y[n, c, o] = max over k of input[n, c, start[o] + k]
+        start[o] = trunc((o + u) alpha) - trunc(u alpha), alpha = (i - k) / (O - 1)
+
+    along every axis, and start[O - 1] = i - k: O windows at steps of alpha, rounded to one side or
+    the other as the random number u has it. Of equals the first wins; a NaN wins over numbers, and
+    the last NaN over the others. The gradient goes to the winner.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch; no complex numbers.
+        kernel_size: k, at least 1: an integer, or one for each spatial axis.
+        output_size: O, at least 0: an integer, or one for each spatial axis.
+        output_ratio: where `output_size` is None, O = floor(i ratio): one number for each spatial
+            axis; in three dimensions also one for all.
+        return_indices: also return where in the flattened spatial axes each maximum was, int64.
+        _random_samples: u, (N, C, rank) or more images, from 0 to 1, of the input's dtype (float64
+            for integers). u[..., 0] belongs to the last axis in two dimensions, and to the first in
+            three. None draws what torch would draw: `torch.rand` with the generator of the device.
+
+    Returns:
+        (N, C, *O), of the input's dtype, or two of them.
+
+    Raises:
+        TypeError: an argument is no tensor, integer or number, as its place demands.
+        NotImplementedError: bool, complex, or a dtype NumPy does not have.
+        ValueError: neither `output_size` nor `output_ratio` is given, or that has a wrong length.
+        RuntimeError: dtypes, devices or shapes do not agree, a size or a sample is out of range, or
+            O + k - 1 exceeds i.
+
+    Differs from torch: takes integers too, and O + k - 1 = i in three dimensions; refuses kernels
+    below 1 and samples that are no numbers, with which torch may read outside the input.
+
+    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071); Answers to
+    `torch.nn.functional.fractional_max_pool2d`.
+
+    >>> import torch
+    >>> x = torch.arange(9.0).view(1, 1, 9)
+    >>> u = torch.tensor([[[0.3, 0.0]]])
+    >>> fractional_max_pool2d(x, (1, 2), (1, 4), _random_samples=u)  # starts 0, 3, 5, 7
+    tensor([[[1., 4., 6., 8.]]])
+    """
+    y, indices = _fractional_max_pool(
+        2, input, kernel_size, output_size, output_ratio, _random_samples
+    )
+    return (y, indices) if return_indices else y
+
+
+def fractional_max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return maxima and indices; all as in `fractional_max_pool2d`, `return_indices` is ignored."""
+    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Ratios | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """Fractional max pooling over three spatial axes; all as in `fractional_max_pool2d`.
+
+    >>> import torch
+    >>> fractional_max_pool3d(torch.ones(2, 5, 6, 7), 2, output_ratio=0.5).shape
+    torch.Size([2, 2, 3, 3])
+    """
+    y, indices = _fractional_max_pool(
+        3, input, kernel_size, output_size, output_ratio, _random_samples
+    )
+    return (y, indices) if return_indices else y
+
+
+def fractional_max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Ratios | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return maxima and indices; all as in `fractional_max_pool2d`, `return_indices` is ignored."""
+    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def _fractional_max_pool(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratios | None,
+    samples: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Check everything under torch's names, complete the options, and pool a batch."""
+    input, samples = _autocast.cast(f"fractional_max_pool{rank}d", input, samples)
+    _arguments.tensor("input", input, _arguments.ORDERED)
+    k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
+    o = None
+    if output_size is not None:
+        o = _arguments.every_axis("output_size", output_size, rank, 0)
+    elif rank == 2 and not isinstance(output_ratio, tuple | list | None):
+        raise TypeError(f"output_ratio must be two numbers, got {output_ratio!r}")
+    f, _, unbatched = checks.fractional(input.shape, k, o, output_ratio, x_name="input")
+    x = input.unsqueeze(0) if unbatched else input
+    y, indices = torch.ops.refconv.fractional_max_pool(x, _samples(samples, input, f), k, f.o)
+    return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
+
+
+def _samples(samples: Tensor | None, input: Tensor, f: Maps) -> Tensor:
+    """Return one number for every image, channel and axis: those given, or as torch draws them."""
+    rank, dtype = len(f.i), input.dtype if input.is_floating_point() else torch.float64
+    if samples is None:
+        return torch.rand(f.n, f.c, rank, dtype=dtype, device=input.device)
+    _arguments.tensor("_random_samples", samples, _arguments.NUMBERS)
+    if samples.dtype != dtype:
+        raise RuntimeError(
+            f"_random_samples has dtype {samples.dtype}, expected {dtype} "
+            f"for an input of dtype {input.dtype}"
+        )
+    _arguments.together("_random_samples", samples, input)
+    if samples.dim() != 3 or samples.shape[0] < f.n or samples.shape[1:] != (f.c, rank):
+        raise RuntimeError(
+            f"_random_samples has shape {tuple(samples.shape)}, "
+            f"expected (N, C, rank) = {(f.n, f.c, rank)}"
+        )
+    return samples[: f.n]

@@ -1,0 +1,139 @@
+# mypy: allow-untyped-calls
+"""conv_transpose1d, conv_transpose2d, conv_transpose3d."""
+
+import torch
+from torch import Tensor
+
+from refconv import checks
+from refconv.checks import Ints
+from torch_ext.functional import _arguments, _autocast
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Transposed convolution of (N, C, *i) with weights (C, M / groups, *k), over one spatial axis.
+
+        y[n, m', o] = bias[m'] + sum over c, i, k with i s + k d - p = o
+                      of input[n, c, i] weight[c, m, k]
+
+    with c over one group and m' = (c // (C / groups)) (M / groups) + m: every input lays a copy of
+    the kernel, multiplied by its value, onto the output.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch.
+        weight: (C, M / groups, *k).
+        bias: (M), or None.
+        stride: s, at least 1: an integer, or one for each spatial axis, as all that follow.
+        padding: p, at least 0; what it removes from both ends of the output.
+        output_padding: a, at least 0 and smaller than stride or dilation; what it adds to the far
+            end of the output.
+        groups: divides C and M. It comes before the dilation.
+        dilation: d, at least 1.
+
+    Returns:
+        (N, M, *o) with o = (i - 1) s - 2 p + d (k - 1) + a + 1, of the input's dtype.
+
+    float16 and bfloat16 are summed in float32 and rounded once. Integers are taken, and wrap, but
+    have no gradient.
+
+    Raises:
+        TypeError: an argument is no tensor, or no integer; `padding` is a word.
+        NotImplementedError: bool, or a dtype NumPy does not have.
+        RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
+
+    Differs from torch: takes integers other than int64.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4; `torch.nn.functional.conv_transpose1d`.
+
+    >>> import torch
+    >>> x, w = torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> conv_transpose1d(x, w, stride=2).tolist()
+    [[[1.0, 2.0, 13.0, 20.0, 30.0]]]
+    """
+    return _conv_transpose(
+        1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Transposed convolution over two spatial axes; all as in `conv_transpose1d`.
+
+    >>> import torch
+    >>> x, w = torch.ones(1, 4, 3, 3), torch.ones(4, 3, 2, 2)
+    >>> conv_transpose2d(x, w, stride=2, output_padding=(0, 1), groups=2).shape
+    torch.Size([1, 6, 6, 7])
+    """
+    return _conv_transpose(
+        2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Transposed convolution over three spatial axes; all as in `conv_transpose1d`.
+
+    >>> import torch
+    >>> conv_transpose3d(torch.ones(2, 4, 4, 4), torch.ones(2, 5, 1, 3, 3), stride=(1, 2, 2)).shape
+    torch.Size([5, 4, 9, 9])
+    """
+    return _conv_transpose(
+        3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def _conv_transpose(
+    rank: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+) -> Tensor:
+    """Check everything under torch's names, complete the options, and convolve a batch."""
+    input, weight, bias = _autocast.cast(f"conv_transpose{rank}d", input, weight, bias)
+    _arguments.tensor("input", input, _arguments.NUMBERS)
+    _arguments.operand("weight", weight, input)
+    if bias is not None:
+        _arguments.operand("bias", bias, input)
+    if weight.dim() != rank + 2:
+        raise RuntimeError(
+            f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
+            f"conv_transpose{rank}d expects {rank + 2}"
+        )
+    f, unbatched = checks.conv_transpose(
+        input.shape, weight.shape, stride, padding, output_padding, groups, dilation, x_name="input"
+    )
+    _arguments.per_filter(bias, f.g * f.c)
+    x = input.unsqueeze(0) if unbatched else input
+    p = tuple(before for before, _ in f.p)
+    a = checks.per_axis("output_padding", output_padding, rank, 0)
+    y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, True, a, f.g)
+    return y.squeeze(0) if unbatched else y
