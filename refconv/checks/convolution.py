@@ -54,9 +54,7 @@ def conv(
     """Return a checked convolution, and whether the input came without a batch axis."""
     w, g = kernels(weight_shape, groups, weight_name, "(M, C / groups, *kernel_size)")
     rank = len(w) - 2
-    x, unbatched = maps(
-        x_shape, rank, w[1] * g, x_name, f"{weight_name} of shape {w} with groups={g}"
-    )
+    x, unbatched = maps(x_shape, rank, w[1] * g, x_name, weight_name, w, g)
     s = per_axis("stride", stride, rank, 1)
     d = per_axis("dilation", dilation, rank, 1)
     p = conv_padding(padding, w[2:], s, d)
@@ -89,7 +87,7 @@ def conv_transpose(
     """
     w, g = kernels(weight_shape, groups, weight_name, "(C, M / groups, *kernel_size)")
     rank = len(w) - 2
-    x, unbatched = maps(x_shape, rank, w[0], x_name, f"{weight_name} of shape {w}")
+    x, unbatched = maps(x_shape, rank, w[0], x_name, weight_name, w, g)
     if w[1] < 1:
         raise RuntimeError(f"{weight_name} has shape {w}: no output channels")
     s = per_axis("stride", stride, rank, 1)
@@ -129,13 +127,20 @@ def kernels(weight_shape: Sequence[int], groups: int, name: str, layout: str) ->
 
 
 def maps(
-    x_shape: Sequence[int], rank: int, channels: int, name: str, weight: str
+    x_shape: Sequence[int],
+    rank: int,
+    channels: int,
+    name: str,
+    weight_name: str,
+    w: Shape,
+    g: int,
 ) -> tuple[Shape, bool]:
     """Return the shape of an input with its batch axis, and whether that axis had to be added."""
     x, unbatched = batched(x_shape, rank, name, "a convolution")
     if x[1] != channels:
         raise RuntimeError(
-            f"{name} has {x[1]} channels, shape {x[unbatched:]}: {weight} expects {channels}"
+            f"{name} has {x[1]} channels, shape {x[unbatched:]}: "
+            f"{weight_name} of shape {w} with groups={g} expects {channels}"
         )
     if min(x[2:]) < 1:
         raise RuntimeError(f"{name} has shape {x[unbatched:]}: a spatial axis is empty")
