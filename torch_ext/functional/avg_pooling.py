@@ -7,7 +7,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments
+from torch_ext.functional import _arguments, _autocast
 
 
 def avg_pool1d(
@@ -115,6 +115,7 @@ def _avg_pool(
     divisor_override: int | None,
 ) -> Tensor:
     """Check everything under torch's names, complete the options, and pool a batch."""
+    (input,) = _autocast.cast(f"avg_pool{rank}d", input)
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.flag("ceil_mode", ceil_mode)
     _arguments.flag("count_include_pad", count_include_pad)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments
+from torch_ext.functional import _arguments, _autocast
 
 
 def conv1d(
@@ -126,6 +126,7 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     >>> conv_tbc(x.view(3, 1, 1), w.view(2, 1, 1), torch.zeros(1)).flatten()
     tensor([21., 32.])
     """
+    input, weight, bias = _autocast.cast("conv_tbc", input, weight, bias)
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.operand("weight", weight, input)
     _arguments.operand("bias", bias, input)
@@ -154,6 +155,7 @@ def _conv(
     groups: int,
 ) -> Tensor:
     """Check everything under torch's names, complete the options, and convolve a batch."""
+    input, weight, bias = _autocast.cast(f"conv{rank}d", input, weight, bias)
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.operand("weight", weight, input)
     if bias is not None:

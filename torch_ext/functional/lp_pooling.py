@@ -70,8 +70,8 @@ def lp_pool1d(
     [[[0.6000000238418579, 0.800000011920929, -1.0, 0.0]]]
     """
     p = checks.norm_type(norm_type)
-    if math.isinf(p):
-        up = math.copysign(1, p)
+    if abs(p) == math.inf:
+        up = 1 if p > 0 else -1
         y, _ = max_pool1d_with_indices(_size(input, up), kernel_size, stride, 0, 1, ceil_mode)
         return up * y
     return _lp_pool(1, input, p, checks.integer("kernel_size", kernel_size), stride, ceil_mode)
@@ -92,8 +92,8 @@ def lp_pool2d(
              [4., 4.]]])
     """
     p, k = checks.norm_type(norm_type), _kernel(2, kernel_size)
-    if math.isinf(p):
-        up = math.copysign(1, p)
+    if abs(p) == math.inf:
+        up = 1 if p > 0 else -1
         y, _ = max_pool2d_with_indices(_size(input, up), k, stride, 0, 1, ceil_mode)
         return up * y
     return _lp_pool(2, input, p, k, stride, ceil_mode)
@@ -116,8 +116,8 @@ def lp_pool3d(
     tensor([[[[7.]]]])
     """
     p, k = checks.norm_type(norm_type), _kernel(3, kernel_size)
-    if math.isinf(p):
-        up = math.copysign(1, p)
+    if abs(p) == math.inf:
+        up = 1 if p > 0 else -1
         (input,) = _autocast.cast("max_pool3d", input)
         y, _ = max_pool3d_with_indices(_size(input, up), k, stride, 0, 1, ceil_mode)
         return up * y
@@ -131,7 +131,7 @@ def _kernel(rank: int, kernel_size: Ints) -> Ints:
     return kernel_size
 
 
-def _size(input: Tensor, up: float) -> Tensor:
+def _size(input: Tensor, up: int) -> Tensor:
     """Return |x| or, where the smallest is asked for, -|x|."""
     _arguments.tensor("input", input, _arguments.FLOATS)
     return up * input.abs()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments
+from torch_ext.functional import _arguments, _autocast
 
 
 def max_pool1d(
@@ -122,6 +122,8 @@ def max_pool3d(
     >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)
     (tensor([[[[7.]]]]), tensor([[[[7]]]]))
     """
+    if not return_indices:
+        (input,) = _autocast.cast("max_pool3d", input)
     y, indices = _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
     return (y, indices) if return_indices else y
 
