@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 CALLS = [
     (f"{case.name} {key} {np.dtype(dtype).name}", call)
-    for dtype in (np.float32, np.complex64, np.int64)
+    for dtype in (np.float32, np.complex64)
     for case in family.cases(2, dtype, direct)
     for key, call in case.calls.items()
 ]
