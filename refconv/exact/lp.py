@@ -5,6 +5,10 @@
 
 `mathematical`: |x| for x, the sign of x in front, and 1 for K / count. For an integer p every v is
 rational, and so is what the roots are multiplied by.
+
+The bound on a computed result counts the roundings of each step. For p = 1, 2 and -1, and values of
+p = -2, all steps are products, quotients and square roots, which IEEE 754 rounds correctly, and the
+bound is a theorem; for other p it rests on the powers' own accuracy (numpy/numpy#19478).
 """
 
 import math
@@ -21,7 +25,7 @@ from refconv.exact.sums import scaled
 from refconv.shapes import Shape
 
 POWERS = {0: 0, 1: 0, 2: 1, 3: 2, -1: 1, -2: 2, 0.5: 1, -0.5: 2}  # roundings by hand
-OTHERS = 8  # of any other power: 4 units in the last place, the most that NumPy's may be off
+OTHERS = 8  # of any other power: 4 units in the last place, NumPy's word for its own
 
 
 class Sum(NamedTuple):
