@@ -1,7 +1,12 @@
-"""Exchange the conv and pool layers of a model for the reference's, in place, and back.
+"""Exchange the conv, pool and fold layers of a model for the reference's, in place, and back.
 
 A swap reassigns the class of a layer and nothing else, so parameters, buffers, hooks, the training
 flag and the identity of the module stay: optimizers, shared modules and the root itself included.
+
+A parametrized layer has a class that torch generated for it: a subclass of Conv2d, say, in which
+`weight` is computed, and the forward is Conv2d's own. A swap gives it such a class over the
+reference's Conv2d. It is a new one, because copies of a layer share theirs; and whatever is added
+to it or removed later, by torch's own means, what remains is the reference's layer.
 """
 
 from collections.abc import Iterable
@@ -10,8 +15,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.jit import ScriptModule
-from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils import parametrize
 
 from torch_ext import nn as reference
 
@@ -23,16 +27,43 @@ REFERENCE: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv1d: reference.Conv1d,
     nn.Conv2d: reference.Conv2d,
     nn.Conv3d: reference.Conv3d,
+    nn.ConvTranspose1d: reference.ConvTranspose1d,
+    nn.ConvTranspose2d: reference.ConvTranspose2d,
+    nn.ConvTranspose3d: reference.ConvTranspose3d,
+    nn.LazyConv1d: reference.LazyConv1d,
+    nn.LazyConv2d: reference.LazyConv2d,
+    nn.LazyConv3d: reference.LazyConv3d,
+    nn.LazyConvTranspose1d: reference.LazyConvTranspose1d,
+    nn.LazyConvTranspose2d: reference.LazyConvTranspose2d,
+    nn.LazyConvTranspose3d: reference.LazyConvTranspose3d,
+    nn.Fold: reference.Fold,
+    nn.Unfold: reference.Unfold,
     nn.MaxPool1d: reference.MaxPool1d,
     nn.MaxPool2d: reference.MaxPool2d,
     nn.MaxPool3d: reference.MaxPool3d,
+    nn.MaxUnpool1d: reference.MaxUnpool1d,
+    nn.MaxUnpool2d: reference.MaxUnpool2d,
+    nn.MaxUnpool3d: reference.MaxUnpool3d,
     nn.AvgPool1d: reference.AvgPool1d,
     nn.AvgPool2d: reference.AvgPool2d,
     nn.AvgPool3d: reference.AvgPool3d,
+    nn.FractionalMaxPool2d: reference.FractionalMaxPool2d,
+    nn.FractionalMaxPool3d: reference.FractionalMaxPool3d,
+    nn.LPPool1d: reference.LPPool1d,
+    nn.LPPool2d: reference.LPPool2d,
+    nn.LPPool3d: reference.LPPool3d,
+    nn.AdaptiveMaxPool1d: reference.AdaptiveMaxPool1d,
+    nn.AdaptiveMaxPool2d: reference.AdaptiveMaxPool2d,
+    nn.AdaptiveMaxPool3d: reference.AdaptiveMaxPool3d,
+    nn.AdaptiveAvgPool1d: reference.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d: reference.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d: reference.AdaptiveAvgPool3d,
 }
+ORIGINAL = {ours: original for original, ours in REFERENCE.items()}
 NAMES = {kind.__name__ for kind in REFERENCE}
 FAMILY = ("torch.nn.modules.conv", "torch.nn.modules.pooling", "torch.nn.modules.fold")
-ORIGIN = "_torch_ext_origin"  # on a swapped layer: the class it had, which restore gives back
+QUANTIZED = "torch.ao."
+SWAPPED = "_torch_ext_swapped"  # set on a layer that was exchanged, for restore
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What `swap` or `restore` did, one row for each convolution or pooling layer of the model."""
+    """What `swap` or `restore` did, one row for each conv, pool or fold layer of the model."""
 
     rows: tuple[Row, ...]
 
@@ -79,10 +110,10 @@ def swap(
 ) -> Report:
     """Give the layers of a model the reference's forward and gradients; `restore` undoes it.
 
-    Exchanged are modules that are exactly a `torch.nn` layer that `torch_ext.nn` has. Left alone,
-    with a reason in the report: subclasses, which may compute something else (`override` reaches
-    what they call), parametrized, lazy, quantized and scripted modules, and layers whose `forward`
-    was set on the instance.
+    Exchanged are modules that are exactly a `torch.nn` layer that `torch_ext.nn` has, parametrized
+    or not; a lazy one becomes the reference's layer when it learns its channels. Left alone, with a
+    reason in the report: subclasses, which may compute something else (`override` reaches what they
+    call), quantized and scripted modules, and layers whose `forward` was set on the instance.
 
     Args:
         model: changed in place; may itself be such a layer.
@@ -105,8 +136,8 @@ def swap(
     layer  from       to
     0      Conv2d     torch_ext.nn.Conv2d
     2      MaxPool2d  - skipped
-    3      LPPool2d   - no such reference layer
-    1 changed, 2 left alone
+    3      LPPool2d   torch_ext.nn.LPPool2d
+    2 changed, 1 left alone
     """
     layers = _layers(model)
     chosen = None if only is None else _select("only", only, model)
@@ -121,18 +152,19 @@ def swap(
         if reason is None and module in skipped:
             reason = "skipped"
         if reason is None:
-            vars(module)[ORIGIN] = kind
-            module.__class__ = REFERENCE[kind]
-            rows.append(Row(name, kind.__name__, to=f"torch_ext.nn.{kind.__name__}"))
+            vars(module)[SWAPPED] = True
+            _become(module, REFERENCE[_written(kind)])
+            rows.append(Row(name, kind.__name__, to=f"torch_ext.nn.{_written(kind).__name__}"))
         else:
             rows.append(Row(name, kind.__name__, reason=reason))
     return Report(tuple(rows))
 
 
 def restore(model: nn.Module) -> Report:
-    """Give every layer that `swap` exchanged its class back, in a copy of the model too.
+    """Give every layer that `swap` exchanged torch's class back, in a copy of the model too.
 
-    A `torch_ext.nn` layer that was built as one stays.
+    One that was lazy and has learned its channels since becomes what torch's would have become. One
+    that was parametrized since stays so. A `torch_ext.nn` layer that was built as one stays.
 
     Returns:
         A `Report` of the layers given back.
@@ -151,19 +183,21 @@ def restore(model: nn.Module) -> Report:
     rows = []
     for name, module in _layers(model):
         kind = type(module)
-        if ORIGIN not in vars(module):
-            if kind in REFERENCE.values():
+        written = _written(kind)
+        if SWAPPED not in vars(module):
+            if written in ORIGINAL:
                 rows.append(Row(name, kind.__name__, reason="built as a reference layer"))
-        elif kind is not REFERENCE[vars(module)[ORIGIN]]:
+        elif written not in ORIGINAL:
             rows.append(Row(name, kind.__name__, reason="its class was changed after the swap"))
         else:
-            module.__class__ = vars(module).pop(ORIGIN)
-            rows.append(Row(name, kind.__name__, to=f"torch.nn.{kind.__name__}"))
+            del vars(module)[SWAPPED]
+            _become(module, ORIGINAL[written])
+            rows.append(Row(name, kind.__name__, to=f"torch.nn.{written.__name__}"))
     return Report(tuple(rows))
 
 
 def _layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the convolution and pooling layers of a model, of whatever make, each once."""
+    """Return the conv, pool and fold layers of a model, of whatever make, each once."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     return [(name, module) for name, module in model.named_modules() if _is_layer(module)]
@@ -172,30 +206,42 @@ def _layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
 def _is_layer(module: nn.Module) -> bool:
     if isinstance(module, ScriptModule):
         return module.original_name in NAMES
-    kind = type(module)
-    quantized = kind.__module__.startswith("torch.ao.") and kind.__name__ in NAMES
-    return quantized or any(base.__module__ in FAMILY for base in kind.__mro__)
+    return any(base.__module__ in FAMILY or _is_quantized(base) for base in type(module).__mro__)
+
+
+def _is_quantized(kind: type) -> bool:
+    return kind.__module__.startswith(QUANTIZED) and kind.__name__ in NAMES
 
 
 def _obstacle(module: nn.Module) -> str | None:
     """Return why a layer cannot be exchanged, or None if it can."""
     kind = type(module)
-    if kind in REFERENCE:
+    written = _written(kind)
+    if written in REFERENCE:
         replaced = vars(module).keys() & {"forward", "_conv_forward"}
         return "forward set on the instance" if replaced else None
-    if kind in REFERENCE.values():
+    if written in ORIGINAL:
         return "already a reference layer"
     if isinstance(module, ScriptModule):
         return "scripted"
-    if isinstance(module, LazyModuleMixin):
-        return "lazy: run the model once first"
-    if is_parametrized(module):
-        return "parametrized; override() reaches it"
-    if kind.__module__.startswith("torch.ao."):
+    if kind.__module__.startswith(QUANTIZED):
         return "quantized"
     if isinstance(module, tuple(REFERENCE)):
         return "a subclass; override() reaches it"
     return "no such reference layer"
+
+
+def _written(kind: type[nn.Module]) -> type[nn.Module]:
+    """Return the class that someone wrote: for a generated, parametrized one, the one below."""
+    return kind.__bases__[0] if kind.__module__ == parametrize.__name__ else kind
+
+
+def _become(module: nn.Module, kind: type[nn.Module]) -> None:
+    """Give a layer a class, or if its own is generated, the same over that class."""
+    own = type(module)
+    if _written(own) is not own:
+        kind = type(own.__name__, (kind,), dict(vars(own)))
+    module.__class__ = kind
 
 
 def _select(

@@ -1,0 +1,127 @@
+"""Conv1d-3d and ConvTranspose1d-3d, each with its lazy form."""
+
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from torch_ext import functional
+
+Padding = str | tuple[int, ...]
+
+
+class Conv1d(nn.Conv1d):
+    """`torch.nn.Conv1d` by `torch_ext.functional.conv1d`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, p = _padded(self, input)
+        return functional.conv1d(x, weight, bias, self.stride, p, self.dilation, self.groups)
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d` by `torch_ext.functional.conv2d`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, p = _padded(self, input)
+        return functional.conv2d(x, weight, bias, self.stride, p, self.dilation, self.groups)
+
+
+class Conv3d(nn.Conv3d):
+    """`torch.nn.Conv3d` by `torch_ext.functional.conv3d`."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, p = _padded(self, input)
+        return functional.conv3d(x, weight, bias, self.stride, p, self.dilation, self.groups)
+
+
+def _padded(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, input: Tensor) -> tuple[Tensor, Padding]:
+    """Return the input and what padding is left for the convolution itself."""
+    if layer.padding_mode == "zeros":
+        return input, layer.padding
+    widths = layer._reversed_padding_repeated_twice
+    return pad(input, widths, mode=layer.padding_mode), (0,) * len(layer.kernel_size)
+
+
+class ConvTranspose1d(nn.ConvTranspose1d):
+    """`torch.nn.ConvTranspose1d` by `torch_ext.functional.conv_transpose1d`."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
+        p, a = _paddings(self, input, output_size)
+        return functional.conv_transpose1d(
+            input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
+        )
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`torch.nn.ConvTranspose2d` by `torch_ext.functional.conv_transpose2d`."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
+        p, a = _paddings(self, input, output_size)
+        return functional.conv_transpose2d(
+            input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
+        )
+
+
+class ConvTranspose3d(nn.ConvTranspose3d):
+    """`torch.nn.ConvTranspose3d` by `torch_ext.functional.conv_transpose3d`."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
+        p, a = _paddings(self, input, output_size)
+        return functional.conv_transpose3d(
+            input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
+        )
+
+
+def _paddings(
+    layer: nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d,
+    input: Tensor,
+    output_size: list[int] | None,
+) -> tuple[tuple[int, ...], list[int]]:
+    """Return the layer's padding, and its output padding or the one that gives this output size."""
+    if layer.padding_mode != "zeros":  # set on the layer: its constructor takes no other
+        raise ValueError(f"padding_mode must be 'zeros', got {layer.padding_mode!r}")
+    if isinstance(layer.padding, str):
+        raise TypeError(f"padding must be integers, got {layer.padding!r}")
+    s, p, k, d = map(list, (layer.stride, layer.padding, layer.kernel_size, layer.dilation))
+    return layer.padding, layer._output_padding(input, output_size, s, p, k, len(k), d)
+
+
+# The lazy layers know their channels at the first call, and turn into `cls_to_become` before its
+# forward, which torch has looked up by then: it has to be the reference's already.
+
+
+class LazyConv1d(nn.LazyConv1d, Conv1d):  # type: ignore[misc]
+    """`torch.nn.LazyConv1d`, which becomes a `torch_ext.nn.Conv1d`."""
+
+    cls_to_become = Conv1d
+
+
+class LazyConv2d(nn.LazyConv2d, Conv2d):  # type: ignore[misc]
+    """`torch.nn.LazyConv2d`, which becomes a `torch_ext.nn.Conv2d`."""
+
+    cls_to_become = Conv2d
+
+
+class LazyConv3d(nn.LazyConv3d, Conv3d):  # type: ignore[misc]
+    """`torch.nn.LazyConv3d`, which becomes a `torch_ext.nn.Conv3d`."""
+
+    cls_to_become = Conv3d
+
+
+class LazyConvTranspose1d(nn.LazyConvTranspose1d, ConvTranspose1d):  # type: ignore[misc]
+    """`torch.nn.LazyConvTranspose1d`, which becomes a `torch_ext.nn.ConvTranspose1d`."""
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(nn.LazyConvTranspose2d, ConvTranspose2d):  # type: ignore[misc]
+    """`torch.nn.LazyConvTranspose2d`, which becomes a `torch_ext.nn.ConvTranspose2d`."""
+
+    cls_to_become = ConvTranspose2d
+
+
+class LazyConvTranspose3d(nn.LazyConvTranspose3d, ConvTranspose3d):  # type: ignore[misc]
+    """`torch.nn.LazyConvTranspose3d`, which becomes a `torch_ext.nn.ConvTranspose3d`."""
+
+    cls_to_become = ConvTranspose3d
