@@ -39,16 +39,22 @@ class Block(nn.Module):
 
 
 def network():
+    return integers_of(
+        nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            Block(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(36, 2),
+        )
+    )
+
+
+def integers_of(model):
     """Return a model of integers, so exact that its training has the same bits on any path."""
-    model = nn.Sequential(
-        nn.Conv2d(1, 4, 3),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        Block(),
-        nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(36, 2),
-    ).double()
+    model.double()
     torch.manual_seed(1)
     for parameter in model.parameters():
         parameter.data = torch.randint(-1, 2, parameter.shape).double()
@@ -163,6 +169,40 @@ def test_a_shared_module_is_one_row_and_stays_shared():
     assert type(pool) is torch_ext.nn.MaxPool2d
 
 
+class Hourglass(nn.Module):
+    """A network down and up again, with layers whose forward takes or gives more than an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.MaxPool2d(2, return_indices=True)])
+        self.up = nn.ModuleDict(
+            {"unpool": nn.MaxUnpool2d(2), "conv": nn.ConvTranspose2d(4, 1, 2, 2)}
+        )
+        self.tail = nn.Sequential(nn.Unfold(2), nn.Fold((25, 25), 2), nn.AdaptiveMaxPool2d((5, 4)))
+
+    def forward(self, x):
+        x = self.down[0](x)
+        y, indices = self.down[1](x)
+        y = self.up["unpool"](y, indices, output_size=x.shape)
+        return self.tail(self.up["conv"](y, output_size=[25, 25]))
+
+
+def test_an_hourglass_has_the_same_bits():
+    swapped, native = integers_of(Hourglass()), integers_of(Hourglass())
+    report = torch_ext.swap(swapped)
+    assert [row.name for row in report.changed] == [
+        *("down.0", "down.1", "up.unpool", "up.conv", "tail.0", "tail.1", "tail.2")
+    ]
+    results = []
+    for model in (swapped, native):
+        x = image().requires_grad_()
+        y = model(x)
+        y.square().sum().backward()
+        results.append([y, x.grad, *(parameter.grad for parameter in model.parameters())])
+    assert all(each.any() for each in results[0])
+    assert all(map(torch.equal, *results))
+
+
 def test_tied_weights_stay_tied():
     model = nn.Sequential(nn.Conv1d(2, 2, 1), nn.Conv1d(2, 2, 1))
     model[1].weight = model[0].weight
@@ -170,15 +210,6 @@ def test_tied_weights_stay_tied():
     assert model[0].weight is model[1].weight
     torch_ext.restore(model)
     assert model[0].weight is model[1].weight
-
-
-def test_an_old_style_weight_norm_keeps_working():
-    with pytest.warns(FutureWarning, match="weight_norm"):
-        model = nn.utils.weight_norm(nn.Conv1d(2, 3, 2).double())
-    x = torch.ones(1, 2, 5, dtype=torch.float64)
-    expected = model(x)
-    assert torch_ext.swap(model).changed
-    torch.testing.assert_close(model(x), expected)
 
 
 # --------------------------------------------------------------------------- left alone
@@ -194,11 +225,24 @@ def scripted():
     return torch.jit.script(nn.Conv2d(1, 1, 1))
 
 
+def traced():
+    return torch.jit.trace(nn.MaxPool2d(1), torch.ones(1, 1, 1))
+
+
 def quantized():
     return torch.ao.nn.quantized.Conv2d(1, 1, 1)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def quantized_and_fused():
+    return torch.ao.nn.intrinsic.quantized.ConvReLU2d(1, 1, 1)
+
+
+def quantization_aware():
+    config = torch.ao.quantization.get_default_qat_qconfig()
+    return torch.ao.nn.qat.Conv2d(1, 1, 1, qconfig=config)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.[a-z_]*` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 @pytest.mark.parametrize(
     ("build", "reason"),
@@ -208,7 +252,10 @@ def quantized():
         (lambda: parametrizations.weight_norm(torch_ext.nn.Conv2d(1, 1, 1)), "already a reference"),
         (patched, "forward set on the instance"),
         (scripted, "scripted"),
+        (traced, "scripted"),
         (quantized, "quantized"),
+        (quantized_and_fused, "quantized"),
+        (quantization_aware, "quantized"),
         (lambda: OfNoKind(2), "no such reference layer"),
         (lambda: torch_ext.nn.Conv2d(1, 1, 1), "already a reference layer"),
     ],
@@ -222,12 +269,6 @@ def test_left_alone_with_a_reason(build, reason):
     assert reason in row.reason
     assert type(model[0]) is before
     assert other.to == "torch_ext.nn.MaxPool2d"
-
-
-def test_a_lazy_layer_is_swapped_once_it_is_known():
-    model = nn.LazyConv2d(2, 3)
-    model(torch.ones(1, 1, 4, 4))
-    assert torch_ext.swap(model).changed
 
 
 def test_override_reaches_what_swap_leaves_alone():
