@@ -58,7 +58,7 @@ def fractional_max_pool2d(
     Differs from torch: takes integers too, and O + k - 1 = i in three dimensions; refuses kernels
     below 1 and samples that are no numbers, with which torch may read outside the input.
 
-    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071); Answers to
+    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071);
     `torch.nn.functional.fractional_max_pool2d`.
 
     >>> import torch

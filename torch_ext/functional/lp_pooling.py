@@ -43,7 +43,7 @@ def lp_pool1d(
     Returns:
         (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype.
 
-    float16 is rounded after each power and each sum, and bfloat16 once, at the end. Where the sum
+    float16 is rounded after each power and each sum, bfloat16 once, at the end. Where the sum
     of the powers is 0 so is the gradient.
 
     Raises:

@@ -1,7 +1,9 @@
 """The max pools as torch operators, and the two linear maps their derivatives are made of."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,11 +32,44 @@ def adaptive_max_pool(x: Tensor, output_size: Sizes) -> Pair:
 
 
 def fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Pair:
-    """The same with windows at places that the samples choose."""
+    """The same with windows at places that the samples choose, in arithmetic of their dtype."""
+    if x.dtype is torch.bfloat16 and min(output_size):
+        n, c, *i = x.shape
+        maps = refconv.checks.Maps(n, c, tuple(i), tuple(output_size))
+        refconv.checks.samples(to_array(samples), maps, tuple(k), np.dtype(np.float32))
+        return max_pool_at(x, [*places(i, samples, k, output_size)], k)
     pooled = refconv.fractional_max_pool(
         to_array(x), k, output_size, return_indices=True, random_samples=to_array(samples)
     )
     return pair(*pooled, x)
+
+
+def places(i: Sizes, samples: Tensor, k: Sizes, output_size: Sizes) -> Iterator[Tensor]:
+    """Yield where the windows of every axis start, (N, C, O): refconv's equation in torch's dtypes.
+
+    start[o] = trunc((o + u) alpha) - trunc(u alpha), alpha = (i - k) / (O - 1); the last is i - k.
+    """
+    u = samples.flip(-1) if len(k) == 2 else samples  # as in torch
+    for axis, (i_, k_, o_) in enumerate(zip(i, k, output_size, strict=True)):
+        alpha = u.new_tensor(i_ - k_) / u.new_tensor(max(o_ - 1, 1))
+        at = u[..., axis, None]
+        first = ((u.new_tensor(range(o_)) + at) * alpha).long() - (at * alpha).long()
+        first[..., -1:] = i_ - k_
+        yield first.clamp(0, i_ - k_)  # rounding may lead beyond
+
+
+def max_pool_at(x: Tensor, starts: Sequence[Tensor], k: Sizes) -> Pair:
+    """Lay the windows side by side, pool, and look up where each maximum came from."""
+    position = torch.arange(math.prod(x.shape[2:]), device=x.device).view(1, 1, *x.shape[2:])
+    laid, origin = x, position.expand(x.shape)
+    for axis, (first, k_) in enumerate(zip(starts, k, strict=True), 2):
+        taps = (first[..., None] + torch.arange(k_, device=x.device)).flatten(2)  # (N, C, O k)
+        at = taps.view(*taps.shape, *[1] * (x.dim() - 3)).movedim(2, axis)
+        laid, origin = laid.take_along_dim(at, axis), origin.take_along_dim(at, axis)
+    y, winners = refconv.max_pool(to_array(laid), k, return_indices=True)
+    chosen = to_tensor(winners, like=x).flatten(2)
+    indices = origin.flatten(2).gather(2, chosen).view(winners.shape)
+    return strides.like(to_tensor(y, like=x), x), strides.like(indices, x)
 
 
 def pair(y: refconv.checks.Array, indices: refconv.checks.Array, x: Tensor) -> Pair:
