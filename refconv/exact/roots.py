@@ -24,7 +24,7 @@ exp(2 u |e| |log v|) <= 1 / (1 - 2 u slope |log v|).
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -64,10 +64,6 @@ class Roots:
     def shape(self) -> Shape:
         """The shape of the result."""
         return self.terms.shape
-
-    def __getitem__(self, at: Any) -> "Roots":
-        """Return a part, as indexing an array does."""
-        return replace(self, terms=self.terms[at])
 
     def rounded(self, dtype: Format | DTypeLike) -> Array:
         """Return y* rounded once; see `refconv.exact.rounded`."""

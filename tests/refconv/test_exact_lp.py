@@ -213,6 +213,11 @@ def test_by_cancellation_there_is_a_value_and_no_bound() -> None:
     y = exact.lp_pool(x, 3, 2)
     assert y.rounded(np.float64).item() == 0
     assert y.within(np.array([[[0.1]]]), FLOAT64, FLOAT64).all()
+    x = np.array([[[1.0, 2.0**-8 - 1.0]]])  # v is S / 170: there is no bound for eight bits
+    y = exact.lp_pool(x, 3, 2)
+    assert not y.within(np.array([[[0.1]]]), FLOAT64, FLOAT64).any()
+    assert y.within(np.array([[[0.1]]]), BFLOAT16, BFLOAT16).all()
+    x = np.array([[[1.0, -1.0]]])
     assert exact.lp_pool(x, 1, 2).within(np.zeros((1, 1, 1)), FLOAT64, FLOAT64).all()
     assert not exact.lp_pool(x, 1, 2).within(np.full((1, 1, 1), 0.1), FLOAT64, FLOAT64).any()
 
