@@ -26,7 +26,7 @@ exp(2 u |e| |log v|) <= 1 / (1 - 2 u slope |log v|).
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
