@@ -32,6 +32,8 @@ def to_tensor(array: NDArray[Any], like: Tensor) -> Tensor:
     tensor([ 0.5000, -0.6680], dtype=torch.bfloat16)
     """
     tensor = torch.from_numpy(array)
+    if array.size == 0:  # NumPy may give it strides of 0
+        tensor = torch.empty_like(tensor, memory_format=torch.contiguous_format)
     if like.dtype is torch.bfloat16 and tensor.dtype is torch.float32:
         tensor = tensor.bfloat16()
     return tensor.to(like.device)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from torch_ext.library import averaging
+from torch_ext.functions.keeping import laid_out
+from torch_ext.library import averaging, strides
 from torch_ext.library.registration import differentiate
 
 Sizes = tuple[int, ...]
@@ -24,7 +25,7 @@ class Linear(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, *ctx.window = inputs
-        ctx.x_shape = x.shape
+        ctx.x_shape, ctx.last = x.shape, strides.channels_last(output)
         ctx.set_materialize_grads(False)
 
 
@@ -48,7 +49,7 @@ class AvgPool(Linear):
     def backward(ctx: Any, gy: Tensor | None) -> tuple[Any, ...]:
         """The adjoint of A: gx = A^T gy."""
         grad = torch.ops.refconv.avg_pool_grad
-        gx = None if gy is None else grad(ctx.x_shape, gy, *ctx.window)
+        gx = None if gy is None else grad(ctx.x_shape, laid_out(gy, ctx.last), *ctx.window)
         return gx, *[None] * len(ctx.window)
 
     @staticmethod
@@ -88,7 +89,8 @@ class AdaptiveAvgPool(Linear):
     def backward(ctx: Any, gy: Tensor | None) -> tuple[Any, None]:
         """The adjoint of A: gx = A^T gy."""
         grad = torch.ops.refconv.adaptive_avg_pool_grad
-        return None if gy is None else grad(ctx.x_shape, gy, *ctx.window), None
+        gx = None if gy is None else grad(ctx.x_shape, laid_out(gy, ctx.last), *ctx.window)
+        return gx, None
 
     @staticmethod
     def jvp(ctx: Any, tx: Tensor | None, _: None) -> Any:

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from torch_ext.functions.keeping import keep
-from torch_ext.library import convolution
+from torch_ext.functions.keeping import keep, laid_out
+from torch_ext.library import convolution, strides
 from torch_ext.library.registration import differentiate
 
 Sizes = tuple[int, ...]
@@ -38,7 +38,7 @@ class Convolution(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, w, _, *ctx.options = inputs
-        ctx.y_shape = output.shape
+        ctx.y_shape, ctx.last = output.shape, strides.channels_last(output)
         keep(ctx, x, w)
 
     @staticmethod
@@ -47,6 +47,7 @@ class Convolution(Function):
         gx = gw = gb = None
         if gy is not None:
             x, w = ctx.saved_tensors
+            gy = laid_out(gy, ctx.last)
             need_x, need_w, need_b, *_ = ctx.needs_input_grad
             if need_x:
                 gx = torch.ops.refconv.convolution_grad_input(x.shape, w, gy, *ctx.options)

@@ -26,7 +26,7 @@ def avg_pool(
 ) -> Tensor:
     """y = A x: the averages of the windows."""
     y = refconv.avg_pool(to_array(x), k, s, p, ceil_mode, count_include_pad, divisor_override)
-    return strides.like(to_tensor(y, like=x), x)
+    return strides.like_image(to_tensor(y, like=x), x)
 
 
 def avg_pool_grad(
@@ -42,24 +42,26 @@ def avg_pool_grad(
     """gx = A^T gy."""
     window = k, s, p, ceil_mode, count_include_pad, divisor_override
     gx = refconv.avg_pool_grad(input_shape, to_array(grad_output), *window)
-    return strides.like(to_tensor(gx, like=grad_output), grad_output)
+    return strides.like_image(to_tensor(gx, like=grad_output), grad_output)
 
 
 def adaptive_avg_pool(x: Tensor, output_size: Sizes) -> Tensor:
     """y = A x, with windows that share the input out evenly."""
-    return strides.like(to_tensor(refconv.adaptive_avg_pool(to_array(x), output_size), like=x), x)
+    return strides.like_image(
+        to_tensor(refconv.adaptive_avg_pool(to_array(x), output_size), like=x), x
+    )
 
 
 def adaptive_avg_pool_grad(input_shape: Sizes, grad_output: Tensor, output_size: Sizes) -> Tensor:
     """gx = A^T gy."""
     gx = refconv.adaptive_avg_pool_grad(input_shape, to_array(grad_output), output_size)
-    return strides.like(to_tensor(gx, like=grad_output), grad_output)
+    return strides.like_image(to_tensor(gx, like=grad_output), grad_output)
 
 
 def lp_pool(x: Tensor, norm_type: float, k: Sizes, s: Sizes, ceil_mode: bool) -> Tensor:
     """y = (sum of x^p)^(1/p), as torch has it."""
     y = refconv.lp_pool(to_array(x), norm_type, k, s, ceil_mode)
-    return strides.like(to_tensor(y, like=x), x)
+    return strides.like_image(to_tensor(y, like=x), x)
 
 
 def lp_pool_grad(
@@ -67,7 +69,7 @@ def lp_pool_grad(
 ) -> Tensor:
     """gx, through the parts of the power average."""
     gx = refconv.lp_pool_grad(to_array(x), to_array(grad_output), norm_type, k, s, ceil_mode)
-    return strides.like(to_tensor(gx, like=x), x)
+    return strides.like_image(to_tensor(gx, like=x), x)
 
 
 # --------------------------------------------------------------------------- shapes
@@ -79,17 +81,17 @@ def fake_avg_pool(
     """Return (N, C, *o)."""
     sizes = zip(x.shape[2:], k, s, p, strict=True)
     o = [shapes.pool_output_size(*each, 1, ceil_mode) for each in sizes]
-    return strides.like(x.new_empty((*x.shape[:2], *o)), x)
+    return strides.like_image(x.new_empty((*x.shape[:2], *o)), x)
 
 
 def fake_gradient(input_shape: Sizes, grad_output: Tensor, *options: object) -> Tensor:
     """Return (N, C, *i)."""
-    return strides.like(grad_output.new_empty(input_shape), grad_output)
+    return strides.like_image(grad_output.new_empty(input_shape), grad_output)
 
 
 def fake_adaptive_avg_pool(x: Tensor, output_size: Sizes) -> Tensor:
     """Return (N, C, *O)."""
-    return strides.like(x.new_empty((*x.shape[:2], *output_size)), x)
+    return strides.like_image(x.new_empty((*x.shape[:2], *output_size)), x)
 
 
 def fake_lp_pool(x: Tensor, norm_type: float, k: Sizes, s: Sizes, ceil_mode: bool) -> Tensor:
@@ -99,7 +101,7 @@ def fake_lp_pool(x: Tensor, norm_type: float, k: Sizes, s: Sizes, ceil_mode: boo
 
 def fake_lp_pool_grad(x: Tensor, *options: object) -> Tensor:
     """Return (N, C, *i)."""
-    return strides.like(x.new_empty(x.shape), x)
+    return strides.like_image(x.new_empty(x.shape), x)
 
 
 # --------------------------------------------------------------------------- operators

@@ -23,12 +23,14 @@ Pair = tuple[Tensor, Tensor]
 def max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
     """The largest x of every window, and where it was."""
     pooled = refconv.max_pool(to_array(x), k, s, p, d, ceil_mode, return_indices=True)
-    return pair(*pooled, x)
+    y, indices = pair(*pooled, x)
+    return strides.like(y, x), strides.like(indices, x)
 
 
 def adaptive_max_pool(x: Tensor, output_size: Sizes) -> Pair:
     """The same with windows that share the input out evenly."""
-    return pair(*refconv.adaptive_max_pool(to_array(x), output_size, return_indices=True), x)
+    y, indices = pair(*refconv.adaptive_max_pool(to_array(x), output_size, return_indices=True), x)
+    return strides.like_image(y, x), strides.like_image(indices, x)
 
 
 def fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Pair:
@@ -74,7 +76,7 @@ def max_pool_at(x: Tensor, starts: Sequence[Tensor], k: Sizes) -> Pair:
 
 def pair(y: refconv.checks.Array, indices: refconv.checks.Array, x: Tensor) -> Pair:
     """Return maxima and indices as tensors."""
-    return strides.like(to_tensor(y, like=x), x), strides.like(to_tensor(indices, like=x), x)
+    return to_tensor(y, like=x), to_tensor(indices, like=x)
 
 
 def max_pool_select(x: Tensor, indices: Tensor, rank: int) -> Tensor:
@@ -94,7 +96,7 @@ def max_unpool(
 ) -> Tensor:
     """y[n, c, indices[n, c, i]] = x[n, c, i]."""
     y = refconv.max_unpool(to_array(x), to_array(indices), k, s, p, output_size)
-    return strides.like(to_tensor(y, like=x), x)
+    return strides.like_image(to_tensor(y, like=x), x)
 
 
 # --------------------------------------------------------------------------- shapes
@@ -103,14 +105,20 @@ def max_unpool(
 def fake_max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
     """Return two of (N, C, *o)."""
     sizes = zip(x.shape[2:], k, s, p, d, strict=True)
-    return fake_pair(x, [shapes.pool_output_size(*each, ceil_mode) for each in sizes])
+    y, indices = fake_pair(x, [shapes.pool_output_size(*each, ceil_mode) for each in sizes])
+    return strides.like(y, x), strides.like(indices, x)
+
+
+def fake_adaptive_max_pool(x: Tensor, output_size: Sizes) -> Pair:
+    """Return two of (N, C, *O)."""
+    y, indices = fake_pair(x, output_size)
+    return strides.like_image(y, x), strides.like_image(indices, x)
 
 
 def fake_pair(x: Tensor, output_size: Sizes) -> Pair:
     """Return two of (N, C, *O), the second int64."""
     shape = (*x.shape[:2], *output_size)
-    y, indices = x.new_empty(shape), x.new_empty(shape, dtype=torch.int64)
-    return strides.like(y, x), strides.like(indices, x)
+    return x.new_empty(shape), x.new_empty(shape, dtype=torch.int64)
 
 
 def fake_fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes) -> Pair:
@@ -132,7 +140,7 @@ def fake_unpool(
     x: Tensor, indices: Tensor, k: Sizes, s: Sizes, p: Sizes, output_size: Sizes
 ) -> Tensor:
     """Return (N, C, *o)."""
-    return strides.like(x.new_empty((*x.shape[:2], *output_size)), x)
+    return strides.like_image(x.new_empty((*x.shape[:2], *output_size)), x)
 
 
 # --------------------------------------------------------------------------- operators
@@ -144,7 +152,7 @@ MAX_POOL = define(
 )  # fmt: skip
 ADAPTIVE_MAX_POOL = define(
     "adaptive_max_pool(Tensor x, SymInt[] output_size) -> (Tensor, Tensor)",
-    adaptive_max_pool, fake_pair, batches.by_images("adaptive_max_pool"),
+    adaptive_max_pool, fake_adaptive_max_pool, batches.by_images("adaptive_max_pool"),
 )  # fmt: skip
 FRACTIONAL_MAX_POOL = define(
     "fractional_max_pool(Tensor x, Tensor samples, SymInt[] kernel_size, SymInt[] output_size) "
