@@ -36,7 +36,8 @@ ALLOWED = {
     "torch_ext.functions": {"torch_ext.library"},
     "torch_ext.functional": {"torch_ext.functions", *BASE},
     "torch_ext.nn": {"torch_ext.functional"},
-    "torch_ext.override": {"torch_ext.functional"},
+    "torch_ext.modes": {"torch_ext.functional", "torch_ext.library", "refconv.checks"},
+    "torch_ext.override": {"torch_ext.modes"},
     "torch_ext.swap": {"torch_ext.nn"},
     "torch_ext.parity": {
         "refconv.exact",

@@ -1,62 +1,53 @@
-"""Send every call of torch's conv and pool functions to the reference, without touching a model."""
+"""Send the conv, pool and fold calls of torch to the reference, without touching a model."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Literal
 
-import torch
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+from torch_ext.modes.aten import Kernels
+from torch_ext.modes.functions import Functions
 
-from torch_ext import functional
-
-# As torch 2.13 hands them to a mode. F.conv*, torch.conv* and F.avg_pool1d are one object each, and
-# F.avg_pool2d is torch._C._nn.avg_pool2d; the max pools have a Python face and one or two builtins.
-REFERENCE: Mapping[Callable[..., Any], Callable[..., Any]] = {
-    torch.conv1d: functional.conv1d,
-    torch.conv2d: functional.conv2d,
-    torch.conv3d: functional.conv3d,
-    F.max_pool1d: functional.max_pool1d,
-    F.max_pool2d: functional.max_pool2d,
-    F.max_pool3d: functional.max_pool3d,
-    F.max_pool1d_with_indices: functional.max_pool1d_with_indices,
-    F.max_pool2d_with_indices: functional.max_pool2d_with_indices,
-    F.max_pool3d_with_indices: functional.max_pool3d_with_indices,
-    torch.max_pool1d: functional.max_pool1d,
-    torch.max_pool2d: functional.max_pool2d,
-    torch.max_pool3d: functional.max_pool3d,
-    torch.max_pool1d_with_indices: functional.max_pool1d_with_indices,
-    torch._C._nn.max_pool2d_with_indices: functional.max_pool2d_with_indices,
-    torch._C._nn.max_pool3d_with_indices: functional.max_pool3d_with_indices,
-    torch.avg_pool1d: functional.avg_pool1d,
-    torch._C._nn.avg_pool2d: functional.avg_pool2d,
-    torch._C._nn.avg_pool3d: functional.avg_pool3d,
-}
+__all__ = ["override"]
 
 
-class Override(TorchFunctionMode):
-    """The context that `override` returns."""
+def override(level: Literal["function", "aten"] = "function") -> Functions | Kernels:
+    """Return a context in which the conv, pool and fold functions of torch are the reference's.
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Call the reference in place of a function that has one, and any other as it is."""
-        return REFERENCE.get(func, func)(*args, **(kwargs or {}))
+    By whatever name they are called and from wherever: modules of torch.nn, of third parties,
+    subclasses with a forward of their own. Contexts nest, of both levels, and end with an exception
+    too. Each covers the thread that opened it, and no other.
 
+    `level="function"` replaces what Python calls: torch.nn.functional, torch, torch._C._nn,
+    torch.nn.grad, torch.ops.aten. Values and derivatives are the reference's, the latter wherever
+    and whenever they are taken. It holds for torch.compile and torch.export, around it or within,
+    by every public name (private ones, torch._C._nn's, torch does not show to a mode there). What
+    it cannot see is scripted and traced code, which torch runs without Python: use the other level.
+    The branches of torch.cond, while_loop and the like are refused. What a checkpoint computes
+    again in a backward after the context is torch's, unless torch.utils.checkpoint is given a
+    `context_fn` that opens one.
 
-def override() -> Override:
-    """Return a context in which the conv and pool functions of torch are the reference's.
+    `level="aten"` replaces the kernels under torch: ATen's operators, those of the gradients among
+    them. Derivatives are by torch's own formulas, over reference kernels, for as long as the
+    context is open: a backward after it is torch's. It reaches scripted, traced and exported code,
+    and what runs under inference mode. Compiled functions run under it as they were written (and
+    torch leaves them so until `torch.compiler.reset()`), and `fullgraph=True` around it is torch's
+    error. Three things are of other operators when they arrive, and stay torch's: an adaptive
+    average to size 1, unless under inference mode, which is a mean by then; the gradients of
+    `conv_tbc`, which are matrix products; and the kernel that torch.compile made of a pool for the
+    backward of what was compiled and called before.
 
-    By whatever name they are called (torch.nn.functional, torch, torch._C._nn) and from wherever:
-    modules of torch.nn, of third parties, subclasses with a forward of their own. Contexts nest,
-    and end with an exception too. What was computed inside is differentiated by the reference
-    wherever its backward runs.
+    Neither level has a reference for `out=`, nor for what only one library of torch computes
+    (quantized, oneDNN's own layout, cuDNN, MIOpen, MPS): that is refused, and not passed on. An
+    error in scripted code is a RuntimeError of torch's interpreter, whatever it was.
 
-    The context covers the thread that opened it. It does not reach `torch.convolution`,
-    `torch.ops.aten` and scripted code, and refuses `out=`.
+    Args:
+        level: "function" or "aten".
+
+    Returns:
+        The context; it may be entered again.
+
+    Raises:
+        ValueError: another level.
+
+    Inside of it, NotImplementedError and TypeError for what is refused.
 
     >>> import torch
     >>> x, w = torch.ones(1, 1, 3), torch.ones(1, 1, 2, requires_grad=True)
@@ -64,5 +55,14 @@ def override() -> Override:
     ...     y = torch.nn.functional.conv1d(x, w)
     >>> y.grad_fn.name()
     'ConvolutionBackward'
+    >>> with override(level="aten"):
+    ...     y = torch.nn.functional.conv1d(x, w)
+    ...     y.sum().backward()
+    >>> y.grad_fn.name(), w.grad.tolist()
+    ('ConvolutionBackward0', [[[2.0, 2.0]]])
     """
-    return Override()
+    if level == "function":
+        return Functions()
+    if level == "aten":
+        return Kernels()
+    raise ValueError(f"level must be 'function' or 'aten', got {level!r}")
