@@ -68,6 +68,24 @@ def test_a_seed_draws_the_samples_of_torch(integers, rank, dtype):
 
 
 @ranks
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_autocast_draws_in_the_dtype_of_the_input(rank, dtype):
+    """And pools in float32: so many samples that others would show."""
+    size = SIZES[rank]
+    x = torch.arange(torch.Size(size).numel()).view(1, 1, *size).expand(16, 64, *size).to(dtype)
+    found = []
+    with torch.autocast("cpu"):
+        for f in POOL[rank]:
+            torch.manual_seed(8)
+            found.append(f(x, 1, 6, return_indices=True))
+    torch.manual_seed(8)
+    others = POOL[rank][0](x.float(), 1, 6, return_indices=True)
+    assert same(*found)
+    assert found[0][0].dtype == torch.float32
+    assert not torch.equal(found[0][1], others[1])
+
+
+@ranks
 def test_the_samples_matter(integers, rank):
     x = image(integers, rank, most=100)
     one, other = (POOL[rank][0](x, 2, 4) for _ in range(2))

@@ -126,8 +126,9 @@ def _fractional_max_pool(
     samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Check everything under torch's names, complete the options, and pool a batch."""
-    input, samples = _autocast.cast(f"fractional_max_pool{rank}d", input, samples)
     _arguments.tensor("input", input, _arguments.ORDERED)
+    drawn_in = input.dtype if input.is_floating_point() else torch.float64  # whatever autocast says
+    input, samples = _autocast.cast(f"fractional_max_pool{rank}d", input, samples)
     k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
     o = None
     if output_size is not None:
@@ -136,15 +137,17 @@ def _fractional_max_pool(
         raise TypeError(f"output_ratio must be two numbers, got {output_ratio!r}")
     f, _, unbatched = checks.fractional(input.shape, k, o, output_ratio, x_name="input")
     x = input.unsqueeze(0) if unbatched else input
-    y, indices = torch.ops.refconv.fractional_max_pool(x, _samples(samples, input, f), k, f.o)
+    u = _samples(samples, input, f, drawn_in)
+    y, indices = torch.ops.refconv.fractional_max_pool(x, u, k, f.o)
     return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
 
 
-def _samples(samples: Tensor | None, input: Tensor, f: Maps) -> Tensor:
+def _samples(samples: Tensor | None, input: Tensor, f: Maps, drawn_in: torch.dtype) -> Tensor:
     """Return one number for every image, channel and axis: those given, or as torch draws them."""
     rank, dtype = len(f.i), input.dtype if input.is_floating_point() else torch.float64
     if samples is None:
-        return torch.rand(f.n, f.c, rank, dtype=dtype, device=input.device)
+        drawn = torch.rand(f.n, f.c, rank, dtype=drawn_in, device=input.device)
+        return drawn.to(dtype)
     _arguments.tensor("_random_samples", samples, _arguments.NUMBERS)
     if samples.dtype != dtype:
         raise RuntimeError(
