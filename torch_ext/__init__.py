@@ -1,6 +1,6 @@
 """refconv as PyTorch operators: functions, layers, and two ways into a model that exists already.
 
-torch_ext.functional    conv1d-3d, max_pool1d-3d, avg_pool1d-3d of torch.nn.functional
+torch_ext.functional    every convolution, pooling and folding of torch.nn.functional
 torch_ext.nn            the layers of the same names
 swap(model)             gives a model's layers the reference's forward; restore(model) undoes it
 with override(): ...    every call of these functions goes to the reference

@@ -40,7 +40,8 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
         ValueError: in two and three dimensions, with a sequence, the input has too few axes.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: takes integers and complex numbers too.
+    Differs from torch: takes integers and complex numbers too; where there are no outputs the
+    gradient is 0, not refused.
 
     Source: `torch.nn.functional.adaptive_avg_pool1d`.
 
@@ -91,7 +92,8 @@ def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool =
         TypeError, ValueError, RuntimeError: as `adaptive_avg_pool1d`.
         NotImplementedError: bool, complex, or a dtype NumPy does not have.
 
-    Differs from torch: takes integers too.
+    Differs from torch: takes integers too; where there are no outputs the gradient is 0, not
+    refused.
 
     Source: `torch.nn.functional.adaptive_max_pool1d`.
 

@@ -43,8 +43,8 @@ def lp_pool1d(
     Returns:
         (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype.
 
-    float16 is rounded after each power and each sum, bfloat16 once, at the end. Where the sum
-    of the powers is 0 so is the gradient.
+    float16 is rounded after each power, average and product, bfloat16 once, at the end. Where the
+    sum of the powers is 0 so is the gradient.
 
     Raises:
         TypeError: an argument is no tensor, number, integer or bool, as its place demands.

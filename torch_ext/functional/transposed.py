@@ -49,7 +49,8 @@ def conv_transpose1d(
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
-    Differs from torch: takes integers other than int64.
+    Differs from torch: takes integers other than int64; refuses a bias of another dtype in one and
+    two dimensions too.
 
     Source: Dumoulin and Visin, arXiv:1603.07285, section 4; `torch.nn.functional.conv_transpose1d`.
 
