@@ -89,7 +89,11 @@ ROWS = {
         ((2,), {"padding": 1, "count_include_pad": False}),
         ((2,), {"divisor_override": -3}),
     ],
-    "LPPool1d": [((2, 4, 3), {"ceil_mode": True}), ((math.inf, 2), {})],
+    "LPPool1d": [
+        ((2, 4, 3), {"ceil_mode": True}),
+        ((math.inf, 2), {}),
+        ((torch.tensor(2.0), 4), {}),
+    ],
     "LPPool2d": [((2, 2, (1, 3)), {"ceil_mode": True}), ((1, (2, 3)), {})],
     "LPPool3d": [((2, (1, 2, 2), (2, 1, 3)), {"ceil_mode": True}), ((1.0, 2), {})],
     "AdaptiveAvgPool1d": [((4,), {})],

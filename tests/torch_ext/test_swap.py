@@ -221,6 +221,12 @@ def patched():
     return layer
 
 
+def patched_below():
+    layer = nn.Conv2d(1, 1, 1)
+    layer._conv_forward = lambda input, weight, bias: input
+    return layer
+
+
 def scripted():
     return torch.jit.script(nn.Conv2d(1, 1, 1))
 
@@ -251,6 +257,7 @@ def quantization_aware():
         (lambda: parametrizations.weight_norm(Standardised(1, 1, 1)), "subclass"),
         (lambda: parametrizations.weight_norm(torch_ext.nn.Conv2d(1, 1, 1)), "already a reference"),
         (patched, "forward set on the instance"),
+        (patched_below, "forward set on the instance"),
         (scripted, "scripted"),
         (traced, "scripted"),
         (quantized, "quantized"),

@@ -202,6 +202,14 @@ def test_a_state_loads_both_ways(single, wrap):
         same(results(swapped.eval(), x), results(native.eval(), x))
 
 
+def test_a_layer_built_as_the_references_stays(single):
+    layer = doubled(single(torch_ext.nn.Conv2d)[0])
+    kind = type(layer)
+    assert "already a reference layer" in torch_ext.swap(layer).rows[0].reason
+    assert "built as a reference layer" in torch_ext.restore(layer).rows[0].reason
+    assert type(layer) is kind
+
+
 def test_a_shared_layer_and_the_cache():
     layer = doubled(nn.Conv1d(1, 1, 1))
     model = nn.ModuleList([layer, layer])

@@ -43,9 +43,11 @@ def _padded(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, input: Tensor) -> tuple[Te
 class ConvTranspose1d(nn.ConvTranspose1d):
     """`torch.nn.ConvTranspose1d` by `torch_ext.functional.conv_transpose1d`."""
 
+    padding: tuple[int, ...]
+
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
-        p, a = _paddings(self, input, output_size)
+        p, a = self.padding, _output_padding(self, input, output_size)
         return functional.conv_transpose1d(
             input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
         )
@@ -54,9 +56,11 @@ class ConvTranspose1d(nn.ConvTranspose1d):
 class ConvTranspose2d(nn.ConvTranspose2d):
     """`torch.nn.ConvTranspose2d` by `torch_ext.functional.conv_transpose2d`."""
 
+    padding: tuple[int, ...]
+
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
-        p, a = _paddings(self, input, output_size)
+        p, a = self.padding, _output_padding(self, input, output_size)
         return functional.conv_transpose2d(
             input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
         )
@@ -65,26 +69,26 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 class ConvTranspose3d(nn.ConvTranspose3d):
     """`torch.nn.ConvTranspose3d` by `torch_ext.functional.conv_transpose3d`."""
 
+    padding: tuple[int, ...]
+
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the output, of `output_size` if given: one of the sizes that the stride allows."""
-        p, a = _paddings(self, input, output_size)
+        p, a = self.padding, _output_padding(self, input, output_size)
         return functional.conv_transpose3d(
             input, self.weight, self.bias, self.stride, p, a, self.groups, self.dilation
         )
 
 
-def _paddings(
-    layer: nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d,
+def _output_padding(
+    layer: ConvTranspose1d | ConvTranspose2d | ConvTranspose3d,
     input: Tensor,
     output_size: list[int] | None,
-) -> tuple[tuple[int, ...], list[int]]:
-    """Return the layer's padding, and its output padding or the one that gives this output size."""
+) -> list[int]:
+    """Return the layer's own output padding, or the one that gives this output size."""
     if layer.padding_mode != "zeros":  # set on the layer: its constructor takes no other
         raise ValueError(f"padding_mode must be 'zeros', got {layer.padding_mode!r}")
-    if isinstance(layer.padding, str):
-        raise TypeError(f"padding must be integers, got {layer.padding!r}")
     s, p, k, d = map(list, (layer.stride, layer.padding, layer.kernel_size, layer.dilation))
-    return layer.padding, layer._output_padding(input, output_size, s, p, k, len(k), d)
+    return layer._output_padding(input, output_size, s, p, k, len(k), d)
 
 
 # The lazy layers know their channels at the first call, and turn into `cls_to_become` before its
