@@ -1,8 +1,7 @@
 """Every sample of torch's own operator database: sums within the bound, choices bit for bit."""
 
-import importlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,88 +10,16 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
+import opinfo
 import refconv
-from refconv import exact
+from opinfo import EXCLUDED, SIGNATURES, SUMS, for_refconv, kind_and_rank, named, samples, title
 from showing import show
 
 Array = NDArray[Any]
-Arguments = dict[str, Any]
 
 DTYPES = (torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128)
-
-# name in the database -> the names of its arguments, beside the input
-SIGNATURES = {
-    "conv": ("weight", "bias", "stride", "padding", "dilation", "groups"),
-    "conv_transpose": (
-        *("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
-    ),
-    "avg_pool": (
-        *("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-        "divisor_override",
-    ),
-    "max_pool": ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
-    "max_unpool": ("indices", "kernel_size", "stride", "padding", "output_size"),
-    "adaptive_avg_pool": ("output_size",),
-    "adaptive_max_pool": ("output_size", "return_indices"),
-    "fractional_max_pool": (
-        *("kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples"),
-    ),
-    "pad": ("padding", "mode", "value"),
-    "constant_pad_nd": ("padding", "value"),
-    "unfold": ("kernel_size", "dilation", "padding", "stride"),
-}
-SUMS = ("conv", "conv_transpose", "avg_pool", "adaptive_avg_pool")  # the rest choose
-EXCLUDED = {
-    "unfold": "Tensor.unfold: a view, no operator of this family",
-    "unfold_copy": "Tensor.unfold: a view, no operator of this family",
-    "max_pool2d_with_indices_backward": "a gradient: in test_max_pool_gradient below",
-}
 NO_HALF = [("nn.functional.avg_pool3d", torch.float16)]
-FAMILY = ("conv", "pool", "fold", "pad_nd", "functional.pad")
-
-
-def family() -> Iterator[Any]:
-    """Yield the entries of the database that this family answers to."""
-    database = importlib.import_module("torch.testing._internal.common_methods_invocations")
-    for op in database.op_db:
-        if any(part in op.name for part in FAMILY) and op.name not in EXCLUDED:
-            yield op
-
-
-OPS = list(family())
-
-
-def kind_and_rank(name: str) -> tuple[str, int | None]:
-    """Split nn.functional.avg_pool2d into avg_pool and 2."""
-    short = name.removeprefix("nn.functional.")
-    if short[-1] == "d" and short[-2].isdigit():
-        return short[:-2], int(short[-2])
-    return short, 2 if short == "unfold" else None
-
-
-def named(op: Any, sample: Any) -> Arguments:
-    """Return the arguments of a sample by name, the input among them as x."""
-    kind, _ = kind_and_rank(op.name)
-    arguments = dict(zip(SIGNATURES[kind], sample.args, strict=False))
-    return {"x": sample.input, **arguments, **sample.kwargs}
-
-
-def for_refconv(op: Any, arguments: Arguments) -> tuple[str, Arguments]:
-    """Return the name of our operator and its arguments: arrays, a window size for every axis."""
-    kind, rank = kind_and_rank(op.name)
-    found = {
-        name: value.detach().resolve_conj().numpy() if isinstance(value, torch.Tensor) else value
-        for name, value in arguments.items()
-    }
-    for name in ("kernel_size", "output_size"):
-        if rank is not None and isinstance(found.get(name), int):
-            found[name] = (found[name],) * rank  # an integer would leave the rank to guess
-        elif rank is not None and name in found and found[name] is not None:
-            sizes = tuple(found[name])
-            found[name] = sizes * rank if name == "kernel_size" and len(sizes) == 1 else sizes
-    if "_random_samples" in found:
-        found["random_samples"] = found.pop("_random_samples")
-    return "pad" if kind == "constant_pad_nd" else kind, found
+OPS = opinfo.entries((*opinfo.FAMILY, "pad_nd", "functional.pad"))
 
 
 def same(ours: Array, theirs: torch.Tensor) -> bool:
@@ -104,75 +31,6 @@ def same(ours: Array, theirs: torch.Tensor) -> bool:
     return bool(
         np.all((ours == expected) & (np.signbit(ours.real) == np.signbit(expected.real)) | nan)
     )
-
-
-def real_convolutions(arguments: Arguments, transposed: bool) -> Iterator[Arguments]:
-    """Yield two real convolutions that are the real and imaginary part of a complex one.
-
-    (a + i b) (c + i d): real part a c + (-b) d, imaginary part a d + b c, that is, convolutions of
-    twice the channels.
-    """
-    x, w, bias = (arguments.get(name) for name in ("x", "weight", "bias"))
-    assert x is not None
-    assert w is not None
-    groups = arguments.get("groups", 1)
-    x = x[None] if x.ndim == w.ndim - 1 else x
-
-    def channels(*parts: Array) -> Array:
-        by_group = [p.reshape(len(p), groups, -1, *p.shape[2:]) for p in parts]
-        joined = np.concatenate(by_group, 2)
-        return joined.reshape(len(joined), -1, *joined.shape[3:])
-
-    def filters(*parts: Array) -> Array:
-        if not transposed:
-            return np.concatenate(parts, 1)
-        by_group = [p.reshape(groups, -1, *p.shape[1:]) for p in parts]
-        joined = np.concatenate(by_group, 1)
-        return joined.reshape(-1, *joined.shape[2:])
-
-    for inputs, weights, part in (
-        ((x.real, -x.imag), (w.real, w.imag), "real"),
-        ((x.real, x.imag), (w.imag, w.real), "imag"),
-    ):
-        yield arguments | {
-            "x": channels(*inputs),
-            "weight": filters(*weights),
-            "bias": None if bias is None else getattr(bias, part),
-        }
-
-
-def exceeds(kind: str, ours: Array, arguments: Arguments) -> str:
-    """Return by how much our sum breaks its bound, if it does."""
-    oracle: Callable[..., exact.Exact] = getattr(exact, kind)
-    dtype = ours.real.dtype
-    accumulate = exact.FLOAT32 if dtype == np.float16 else exact.format_of(dtype)
-    if ours.dtype.kind != "c":
-        pairs = [(ours, oracle(**arguments))]
-    else:
-        calls = real_convolutions(arguments, kind == "conv_transpose")
-        batched = ours.reshape(-1, *ours.shape[-(arguments["weight"].ndim - 1) :])
-        pairs = [
-            (part, oracle(**call))
-            for part, call in zip((batched.real, batched.imag), calls, strict=True)
-        ]
-    for part, expected in pairs:
-        if part.shape != expected.shape:
-            return f"shape {part.shape}, expected {expected.shape}"
-        inside = expected.within(part, accumulate, dtype)
-        if not inside.all():
-            return f"omega {expected.omega(part, dtype).max()}"
-    return ""
-
-
-def samples(op: Any, dtype: torch.dtype) -> list[Any]:
-    """Return the samples of an entry, drawn anew from one seed."""
-    torch.manual_seed(0)
-    return list(op.sample_inputs("cpu", dtype))
-
-
-def title(op: Any) -> str:
-    """Return the name of an entry, and of its variant."""
-    return f"{op.name} {op.variant_test_name}".strip().removeprefix("nn.functional.")
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +73,8 @@ def test_every_sample(
         kind, ours_arguments = for_refconv(op, arguments)
         ours = getattr(refconv, kind)(**ours_arguments)
         if kind in SUMS:
-            assert exceeds(kind, ours, ours_arguments) == "", ours_arguments
+            expected = opinfo.value(kind, ours_arguments)
+            assert opinfo.beyond(ours, expected, dtype) == "", ours_arguments
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's own, on its own samples
