@@ -5,10 +5,13 @@ implementations agree in each bit, for values and for derivatives.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
+
+import refconv
 
 Draw = Callable[..., Tensor]
 Operator = Callable[..., Tensor]
@@ -59,3 +62,24 @@ def agree(integers: Draw) -> Callable[..., None]:
             assert torch.equal(one, other)
 
     return check
+
+
+WATCHED = (
+    "conv", "conv_grad_input", "conv_grad_weight", "conv_transpose", "unfold", "fold", "avg_pool",
+    "avg_pool_grad", "lp_pool", "adaptive_avg_pool", "max_pool", "adaptive_max_pool",
+    "fractional_max_pool", "max_pool_scatter", "max_unpool",
+)  # fmt: skip
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """List the operators of refconv as they are called."""
+    made = []
+
+    def spy(name, operator, *args, **options):
+        made.append(name)
+        return operator(*args, **options)
+
+    for name in WATCHED:
+        monkeypatch.setattr(refconv, name, partial(spy, name, getattr(refconv, name)))
+    return made

@@ -1,18 +1,26 @@
 """override(): every spelling of these functions reaches refconv, and only inside."""
 
+import inspect
+import re
 import threading
-from functools import partial
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.overrides import get_overridable_functions
 
-import refconv
 import torch_ext
+from torch_ext.modes import functions
 
 X = {1: torch.ones(1, 2, 6), 2: torch.ones(1, 2, 6, 5), 3: torch.ones(1, 2, 6, 5, 4)}
 W = {rank: torch.ones(2, 2, *[2] * rank) for rank in X}
+COLS = torch.ones(1, 8, 20)  # of X[2], by a kernel of 2
+AT = {rank: torch.zeros(1, 2, *[2] * rank, dtype=torch.int64) for rank in X}  # one winner for all
+U = {rank: torch.full((1, 2, rank), 0.5) for rank in X}
+nn_ = torch._C._nn
+OPTIONS = {rank: ([1] * rank, [0] * rank, [1] * rank, False, [0] * rank, 1) for rank in X}
 
 SPELLINGS = {
     "conv": {
@@ -27,11 +35,105 @@ SPELLINGS = {
         "nn.Conv3d": lambda: nn.Conv3d(2, 2, 2)(X[3]),
         "subclass": lambda: Subclass(2, 2, 2)(X[2]),
         "bound before": lambda: BOUND(X[2], W[2]),
+        "torch.convolution": lambda: torch.convolution(X[2], W[2], None, *OPTIONS[2]),
+        "torch._convolution": lambda: torch._convolution(
+            X[1], W[1], None, *OPTIONS[1], False, False, False, False
+        ),
+        "torch._convolution_mode": lambda: torch._convolution_mode(
+            X[2], W[2], None, [1, 1], "same", [1, 1], 1
+        ),
+        "F.conv_tbc": lambda: F.conv_tbc(torch.ones(6, 1, 2), W[1], torch.ones(2)),
+        "thnn_conv2d": lambda: nn_.thnn_conv2d(X[2], W[2], 2),
+        "slow_conv3d": lambda: nn_.slow_conv3d(X[3], W[3], 2),
+        "slow_conv_dilated2d": lambda: nn_.slow_conv_dilated2d(X[2], W[2], 2),
+        "slow_conv_dilated3d": lambda: nn_.slow_conv_dilated3d(X[3], W[3], 2),
+        "torch.ops.aten.conv2d": lambda: torch.ops.aten.conv2d(X[2], W[2]),
+        "torch.ops.aten.conv1d.padding": lambda: torch.ops.aten.conv1d.padding(
+            X[1], W[1], padding="same"
+        ),
+        "torch.ops.aten.convolution": lambda: torch.ops.aten.convolution(
+            X[3], W[3], None, *OPTIONS[3]
+        ),
+    },
+    "conv_transpose": {
+        "F.conv_transpose1d": lambda: F.conv_transpose1d(X[1], W[1]),
+        "F.conv_transpose2d": lambda: F.conv_transpose2d(X[2], W[2], stride=2),
+        "F.conv_transpose3d": lambda: F.conv_transpose3d(X[3], weight=W[3]),
+        "nn.ConvTranspose2d": lambda: nn.ConvTranspose2d(2, 2, 2)(X[2]),
+        "slow_conv_transpose2d": lambda: nn_.slow_conv_transpose2d(X[2], W[2], 2),
+        "slow_conv_transpose3d": lambda: nn_.slow_conv_transpose3d(X[3], W[3], 2),
+    },
+    "conv_grad_input": {
+        "torch.nn.grad.conv2d_input": lambda: nn.grad.conv2d_input(
+            X[2].shape, W[2], torch.ones(1, 2, 5, 4)
+        ),
+    },
+    "conv_grad_weight": {
+        "torch.nn.grad.conv1d_weight": lambda: nn.grad.conv1d_weight(
+            X[1], W[1].shape, torch.ones(1, 2, 5)
+        ),
+    },
+    "unfold": {
+        "F.unfold": lambda: F.unfold(X[2], 2),
+        "im2col": lambda: nn_.im2col(X[2], [2, 2], [1, 1], [0, 0], [1, 1]),
+        "nn.Unfold": lambda: nn.Unfold(2)(X[2]),
+    },
+    "fold": {
+        "F.fold": lambda: F.fold(COLS, (6, 5), 2),
+        "col2im": lambda: nn_.col2im(COLS, [6, 5], [2, 2], [1, 1], [0, 0], [1, 1]),
+    },
+    "lp_pool": {
+        "F.lp_pool1d": lambda: F.lp_pool1d(X[1], 2, 2),
+        "F.lp_pool2d": lambda: F.lp_pool2d(X[2], 2, 2),
+        "nn.LPPool3d": lambda: nn.LPPool3d(2, 2)(X[3]),
+    },
+    "adaptive_avg_pool": {
+        "F.adaptive_avg_pool1d": lambda: F.adaptive_avg_pool1d(X[1], 3),
+        "F.adaptive_avg_pool2d": lambda: F.adaptive_avg_pool2d(X[2], (None, 1)),
+        "F.adaptive_avg_pool3d": lambda: F.adaptive_avg_pool3d(X[3], 1),
+        "torch._adaptive_avg_pool2d": lambda: torch._adaptive_avg_pool2d(X[2], [3, 3]),
+        "torch._adaptive_avg_pool3d": lambda: torch._adaptive_avg_pool3d(X[3], [3, 3, 1]),
+        "torch._C._nn, 2d": lambda: nn_.adaptive_avg_pool2d(X[2], 3),
+        "torch._C._nn, 3d": lambda: nn_.adaptive_avg_pool3d(X[3], 3),
+        "F.interpolate": lambda: F.interpolate(X[2], scale_factor=0.5, mode="area"),
+    },
+    "adaptive_max_pool": {
+        "F.adaptive_max_pool1d": lambda: F.adaptive_max_pool1d(X[1], 3),
+        "F.adaptive_max_pool2d": lambda: F.adaptive_max_pool2d(X[2], 3, return_indices=True),
+        "F._adaptive_max_pool3d": lambda: F._adaptive_max_pool3d(X[3], 2),
+        "F.adaptive_max_pool1d_with_indices": lambda: F.adaptive_max_pool1d_with_indices(X[1], 2),
+        "torch.adaptive_max_pool1d": lambda: torch.adaptive_max_pool1d(X[1], 3),
+        "torch._C._nn, 2d": lambda: nn_.adaptive_max_pool2d(X[2], [3, 3]),
+        "torch._C._nn, 3d": lambda: nn_.adaptive_max_pool3d(X[3], [3, 3, 1]),
+        "torch.ops.aten": lambda: torch.ops.aten.adaptive_max_pool2d(X[2], [3, 3]),
+    },
+    "fractional_max_pool": {
+        "F.fractional_max_pool2d": lambda: F.fractional_max_pool2d(X[2], 2, 3),
+        "F.fractional_max_pool3d": lambda: F.fractional_max_pool3d(X[3], 2, 2, None, True),
+        "F._fractional_max_pool2d": lambda: F._fractional_max_pool2d(X[2], 2, 3),
+        "torch._C._nn, 2d": lambda: nn_.fractional_max_pool2d(X[2], 2, 3, U[2]),
+        "torch._C._nn, 3d": lambda: nn_.fractional_max_pool3d(X[3], 2, 2, U[3]),
+        "nn.FractionalMaxPool2d": lambda: nn.FractionalMaxPool2d(2, 3)(X[2]),
+    },
+    "max_unpool": {
+        "F.max_unpool1d": lambda: F.max_unpool1d(X[1][..., :2], AT[1], 2),
+        "F.max_unpool2d": lambda: F.max_unpool2d(X[2][..., :2, :2], AT[2], 2),
+        "F.max_unpool3d": lambda: F.max_unpool3d(X[3][..., :2, :2, :2], AT[3], 2),
+        "torch._C._nn, 2d": lambda: nn_.max_unpool2d(X[2][..., :2, :2], AT[2], [1, 9]),
+        "torch._C._nn, 3d": lambda: nn_.max_unpool3d(
+            X[3][..., :2, :2, :2], AT[3], [1, 3, 9], [2, 2, 2], [0, 0, 0]
+        ),
+    },
+    "max_pool_scatter": {
+        "torch.ops.aten": lambda: torch.ops.aten.adaptive_max_pool2d_backward(
+            X[2][..., :2, :2], X[2], AT[2]
+        ),
     },
     "max_pool": {
         "F.max_pool1d": lambda: F.max_pool1d(X[1], 2),
         "F.max_pool2d": lambda: F.max_pool2d(X[2], 2),
         "F.max_pool3d": lambda: F.max_pool3d(X[3], kernel_size=2),
+        "F._max_pool2d": lambda: F._max_pool2d(X[2], 2),
         "F.max_pool1d, indices": lambda: F.max_pool1d(X[1], 2, return_indices=True),
         "F.max_pool2d, indices": lambda: F.max_pool2d(X[2], 2, None, 0, 1, False, True),
         "F.max_pool3d, indices": lambda: F.max_pool3d(X[3], 2, return_indices=True),
@@ -55,6 +157,7 @@ SPELLINGS = {
         "torch.avg_pool1d": lambda: torch.avg_pool1d(X[1], 2),
         "torch._C._nn.avg_pool2d": lambda: torch._C._nn.avg_pool2d(X[2], 2),
         "torch._C._nn.avg_pool3d": lambda: torch._C._nn.avg_pool3d(X[3], 2),
+        "F.local_response_norm": lambda: F.local_response_norm(X[2], 2),
         "nn.AvgPool1d": lambda: nn.AvgPool1d(2)(X[1]),
         "nn.AvgPool2d": lambda: nn.AvgPool2d(2)(X[2]),
         "nn.AvgPool3d": lambda: nn.AvgPool3d(2)(X[3]),
@@ -68,20 +171,6 @@ class Subclass(nn.Conv2d):
 
     def forward(self, input):
         return F.conv2d(input, self.weight - self.weight.mean(), self.bias)
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """List the operators of refconv as they are called."""
-    made = []
-
-    def spy(name, operator, *args, **options):
-        made.append(name)
-        return operator(*args, **options)
-
-    for name in ("conv", "max_pool", "avg_pool", "conv_grad_input"):
-        monkeypatch.setattr(refconv, name, partial(spy, name, getattr(refconv, name)))
-    return made
 
 
 @pytest.mark.parametrize(
@@ -142,13 +231,73 @@ def test_a_backward_outside_is_the_references_too(calls):
 
 
 def test_it_covers_its_own_thread(calls):
-    with torch_ext.override():
-        other = threading.Thread(target=lambda: F.conv2d(X[2], W[2]))
-        other.start()
-        other.join()
-    assert calls == []
+    """Two threads are inside at once, one with a context and one without."""
+    together, grown = threading.Barrier(2), []
+
+    def run(context):
+        with context:
+            together.wait()
+            grown.append(F.conv2d(X[2].clone().requires_grad_(), W[2]).grad_fn.name())
+            together.wait()
+
+    threads = [
+        threading.Thread(target=run, args=(each,)) for each in (torch_ext.override(), nullcontext())
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(grown) == ["ConvolutionBackward", "ConvolutionBackward0"]
+    assert calls == ["conv"]
 
 
 def test_out_is_refused():
     with torch_ext.override(), pytest.raises(TypeError, match="out"):
         torch._C._nn.avg_pool2d(X[2], 2, out=torch.empty(0))
+
+
+# --------------------------------------------------------------------------- every name
+
+FAMILY = re.compile(r"conv(?!ert)|pool|im2col|col2im|^fold$|^unfold$")
+FACES = {  # of F: they hand over the public name, as the spellings above show
+    "_adaptive_max_pool1d", "_adaptive_max_pool2d", "_adaptive_max_pool3d",
+    "_fractional_max_pool2d", "_fractional_max_pool3d", "_max_pool1d", "_max_pool2d", "_max_pool3d",
+}  # fmt: skip
+SIZES = {"_unpool_output_size", "_check_unpool_output_size"}  # of F: they compute no tensor
+
+
+@pytest.mark.parametrize("module", [torch, F, torch._C._nn, torch._C._VariableFunctions])
+def test_no_name_is_forgotten(module):
+    """All that torch calls a convolution, a pool or a fold is replaced or refused."""
+    names = [name for name in dir(module) if FAMILY.search(name)]
+    assert len(names) > 20
+    known = functions.REFERENCE.keys() | functions.REFUSED
+    assert {n for n in names if getattr(module, n) not in known} <= FACES | SIZES
+
+
+def test_no_function_in_python_pools_in_passing():
+    """A mode is off inside of what it is handed: what calls the family there is opened."""
+    calling = re.compile(r"(?<!def )\b\w*(conv(?!ert)\w*|pool\w*|im2col|col2im|[^.]unfold|fold)\(")
+    comments = re.compile(r'r?"""(.|\n)*?"""|#.*')
+    inside = {
+        each
+        for each in set().union(*get_overridable_functions().values())
+        if inspect.isfunction(inspect.unwrap(each))
+        if calling.search(comments.sub("", inspect.getsource(inspect.unwrap(each))))
+    }
+    assert F.interpolate in inside
+    assert inside - functions.REFERENCE.keys() <= functions.OPENED.keys()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: torch.quantized_max_pool2d(X[2], [2, 2]),
+        lambda: torch.cudnn_convolution(X[2], W[2], [0], [1], [1], 1, False, False, False),
+        lambda: torch.ops.aten.mkldnn_max_pool2d(X[2], [2, 2]),
+        lambda: torch.ops.aten.max_pool2d_backward.default(X[2], X[2], [1, 1]),
+    ],
+)
+def test_what_has_no_reference_is_refused(call):
+    with torch_ext.override(), pytest.raises(NotImplementedError, match="has no reference"):
+        call()
