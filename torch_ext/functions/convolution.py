@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from torch_ext.functions.keeping import keep, laid_out
+from torch_ext.functions.keeping import keep, laid_out, primals, through_levels
 from torch_ext.library import convolution, strides
 from torch_ext.library.registration import differentiate
 
@@ -58,9 +58,10 @@ class Convolution(Function):
         return gx, gw, gb, *[None] * len(ctx.options)
 
     @staticmethod
+    @through_levels
     def jvp(ctx: Any, tx: Tensor | None, tw: Tensor | None, tb: Tensor | None, *_: None) -> Any:
         """The product rule: y' = C(x', w) + C(x, w') + b'."""
-        x, w = ctx.saved_tensors
+        x, w = primals(ctx)
         conv = torch.ops.refconv.convolution
         return total(
             None if tx is None else conv(tx, w, None, *ctx.options),
@@ -98,9 +99,10 @@ class ConvolutionGradInput(Function):
         return None, gw, ggy, *[None] * len(ctx.options)
 
     @staticmethod
+    @through_levels
     def jvp(ctx: Any, _x: None, tw: Tensor | None, tgy: Tensor | None, *_: None) -> Any:
         """The product rule: gx' = GI(w', gy) + GI(w, gy')."""
-        w, gy = ctx.saved_tensors
+        w, gy = primals(ctx)
         grad_input = torch.ops.refconv.convolution_grad_input
         return total(
             None if tw is None else grad_input(ctx.x_shape, tw, gy, *ctx.options),
@@ -137,9 +139,10 @@ class ConvolutionGradWeight(Function):
         return gx, None, ggy, *[None] * len(ctx.options)
 
     @staticmethod
+    @through_levels
     def jvp(ctx: Any, tx: Tensor | None, _w: None, tgy: Tensor | None, *_: None) -> Any:
         """The product rule: gw' = GW(x', gy) + GW(x, gy')."""
-        x, gy = ctx.saved_tensors
+        x, gy = primals(ctx)
         grad_weight = torch.ops.refconv.convolution_grad_weight
         return total(
             None if tx is None else grad_weight(tx, ctx.w_shape, gy, *ctx.options),

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from torch_ext.functions.keeping import keep
+from torch_ext.functions.keeping import keep, primals, through_levels
 from torch_ext.library import averaging
 from torch_ext.library.registration import differentiate
 
@@ -47,11 +47,12 @@ class LpPool(Function):
         return gx, *[None] * len(ctx.powers)
 
     @staticmethod
+    @through_levels
     def jvp(ctx: Any, tx: Tensor | None, *_: None) -> Any:
         """y' = r(v) A(s(x) x')."""
         if tx is None:
             return None
-        (x,) = ctx.saved_tensors
+        (x,) = primals(ctx)
         return Parts(x, *ctx.powers).tangent(tx)
 
 
@@ -80,9 +81,10 @@ class LpPoolGrad(Function):
         return gx, ggy, *[None] * len(ctx.powers)
 
     @staticmethod
+    @through_levels
     def jvp(ctx: Any, tx: Tensor | None, tgy: Tensor | None, *_: None) -> Any:
         """The second derivative in x, and G gy' as G is linear in gy."""
-        x, gy = ctx.saved_tensors
+        x, gy = primals(ctx)
         second = None if tx is None else Parts(x, *ctx.powers).second(gy, tx)
         if tgy is None:
             return second
