@@ -64,12 +64,3 @@ def test_bfloat16_is_widened_exactly_and_rounded_once():
 
 def test_indices_stay_integers_whatever_the_input_was():
     assert to_tensor(np.array([3]), like=torch.ones(1, dtype=torch.bfloat16)).dtype == torch.int64
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: the host path has not run")
-@pytest.mark.parametrize("dtype", [*DTYPES, torch.bfloat16], ids=str)
-def test_a_gpu_goes_through_the_host_and_back(dtype):
-    tensor = torch.tensor([1, 2, 3], device="cuda").to(dtype)
-    back = to_tensor(to_array(tensor), like=tensor)
-    assert back.device == tensor.device
-    assert torch.equal(back, tensor)

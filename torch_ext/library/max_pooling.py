@@ -38,7 +38,9 @@ def fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes
     if x.dtype is torch.bfloat16 and min(output_size):
         n, c, *i = x.shape
         maps = refconv.checks.Maps(n, c, tuple(i), tuple(output_size))
-        refconv.checks.samples(to_array(samples), maps, tuple(k), np.dtype(np.float32))
+        u = to_array(samples)
+        xp = refconv.checks.library(samples=u)
+        refconv.checks.samples(u, maps, tuple(k), np.dtype(np.float32), xp)
         return max_pool_at(x, [*places(i, samples, k, output_size)], k)
     pooled = refconv.fractional_max_pool(
         to_array(x), k, output_size, return_indices=True, random_samples=to_array(samples)

@@ -16,6 +16,8 @@ from torch._functorch.autograd_function import (  # type: ignore[attr-defined]
 from torch.autograd import Function
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 
+from torch_ext._bridge import in_place
+
 Rule = Callable[..., tuple[Any, Any]]
 
 LIBRARY = torch.library.Library("refconv", "DEF")
@@ -36,7 +38,7 @@ def define(
     """
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    LIBRARY.impl(name, kernel, "CompositeExplicitAutograd")
+    LIBRARY.impl(name, in_place(kernel), "CompositeExplicitAutograd")
     torch.library.register_fake(f"refconv::{name}", fake, lib=LIBRARY)
     torch.library.register_vmap(f"refconv::{name}", vmap, lib=LIBRARY)
     operator = getattr(torch.ops.refconv, name).default

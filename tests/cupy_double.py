@@ -1,0 +1,108 @@
+"""A double of CuPy's dealings with torch, around the double of its arrays in `foreign`.
+
+It shares tensors of the CPU by DLPack, as CuPy shares those of a GPU, computes only where device,
+stream and allocator are set, and keeps what it returns in memory of that allocator.
+"""
+
+import ctypes
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import foreign
+
+TF32, FULL = 7, 1  # as CuPy numbers them
+OFFSET = 16  # bytes before an array in its block
+
+
+class CuPy:
+    """The module, as far as torch_ext uses it; `log` tells what was entered and left."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.compute_type = TF32
+        self.shared: list[Any] = []  # the memory of tensors, as arrays
+        self.cuda = SimpleNamespace(
+            Device=lambda index: self.entered("device", index),
+            Stream=SimpleNamespace(
+                from_external=lambda stream: self.entered("stream", stream.__cuda_stream__()[1])
+            ),
+            PythonFunctionAllocator=Allocator,
+            using_allocator=self.using_allocator,
+        )
+        self._core = SimpleNamespace(
+            get_compute_type=lambda dtype: self.compute_type,
+            set_compute_type=self.set_compute_type,
+            _routines_linalg=SimpleNamespace(COMPUTE_TYPE_DEFAULT=FULL),
+        )
+
+    @contextmanager
+    def entered(self, what: str, which: Any) -> Iterator[None]:
+        self.log.append((what, which))
+        try:
+            yield
+        finally:
+            self.log.append((f"end of {what}", which))
+
+    @contextmanager
+    def using_allocator(self, malloc: Any) -> Iterator[None]:
+        self.allocator = malloc.__self__
+        with self.entered("allocator", None):
+            yield
+
+    def set_compute_type(self, dtype: str, compute_type: int) -> None:
+        assert dtype == "f"
+        self.compute_type = compute_type
+
+    def from_dlpack(self, tensor: Any) -> foreign.ndarray:
+        self.ready()
+        shared = np.from_dlpack(tensor)
+        self.shared.append(shared)
+        return foreign.asarray(shared)
+
+    def ready(self) -> None:
+        """Assert that this is where and how torch would compute."""
+        begun = [what for what, _ in self.log if not what.startswith("end")]
+        ended = [what for what, _ in self.log if what.startswith("end")]
+        assert len(begun) - len(ended) == 3, "outside of device, stream and allocator"
+        assert self.compute_type == FULL, "a matmul could round to TF32"
+
+    def call(self, *args: Any, **options: Any) -> foreign.ndarray:
+        """Stand for `foreign._call`: every function of the library."""
+        self.ready()
+        return CALL(*args, **options)
+
+    def data(self, array: foreign.ndarray) -> Any:
+        """Return where an array lies: in memory of the allocator, which it moves into when asked.
+
+        That is freed when the array is gone.
+        """
+        self.ready()
+        if not hasattr(array, "address"):
+            inside = array._inside
+            assert not any(np.shares_memory(inside, each) for each in self.shared), "not a result"
+            array.address = self.allocator.functions[0](OFFSET + inside.nbytes, 0)
+            memory = (ctypes.c_uint8 * (OFFSET + inside.nbytes)).from_address(array.address)
+            moved = np.frombuffer(memory, np.uint8, inside.nbytes, OFFSET)
+            array._inside = moved.view(inside.dtype).reshape(inside.shape)
+            array._inside[...] = inside
+            weakref.finalize(array, self.allocator.functions[1], array.address, 0)
+        mem = SimpleNamespace(ptr=array.address)
+        return SimpleNamespace(mem=mem, ptr=array.address + OFFSET)
+
+
+class Allocator:
+    """Functions that allocate and free, as CuPy wants them."""
+
+    def __init__(self, malloc: Callable[[int, int], int], free: Callable[[int, int], None]) -> None:
+        self.functions = malloc, free
+
+    def malloc(self, size: int) -> Any:
+        raise AssertionError("the double calls the functions itself")
+
+
+CALL = foreign._call
