@@ -9,23 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
 from rich.table import Table
 from torch._subclasses.fake_tensor import is_fake
 
 import refconv
 from cases import CASES
-from cells import CELLS, Row
+from cells import CELLS, Compared, Row, compile_
 from showing import show
 from torch_ext import functional
 from torch_ext.functional import _autocast
 from torch_ext.functions import averaging, convolution
 from torch_ext.library import batches, strides
 
-# torch scripts a few decompositions of its own when forward mode is first used
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
-)
+# torch scripts a few of its own functions when forward mode or Inductor is first used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +66,21 @@ def test_row(name: str, matrix: Table) -> None:
 
 def test_every_function_has_a_row() -> None:
     assert set(functional.__all__) == set(CASES)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "lp_pool2d"])
+def test_inductor(name: str) -> None:
+    """What the cell `compile` shows, by the compiler that is torch's default: it is slow."""
+    assert compile_(Row(CASES[name]), "inductor")
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose1d", "max_pool2d", "lp_pool2d"])
+def test_options_may_be_symbolic(name: str) -> None:
+    """Options from outside the graph are symbols too where all shapes are to be dynamic."""
+    row = Row(CASES[name])
+    torch._dynamo.reset()
+    compiled = torch.compile(row.ours, backend="eager", fullgraph=True, dynamic=True)
+    Compared()(compiled(*row.tensors), row.torchs(*row.tensors))
 
 
 # --------------------------------------------------------------------------- planted bugs
