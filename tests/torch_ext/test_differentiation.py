@@ -79,9 +79,8 @@ def test_any_power(p: float) -> None:
     differentiable(lambda x: functional.lp_pool1d(x, p, 2, 1), (x + 0.5).requires_grad_())
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
-def test_every_entry_of_the_jacobians_of_a_convolution(dtype: torch.dtype) -> None:
-    x, *rest = CASES["conv1d"].draw(Draw(dtype))
+def test_every_entry_of_the_jacobians_of_a_convolution() -> None:
+    x, *rest = CASES["conv1d"].draw(Draw(torch.complex128))
     function, inputs = some(CASES["conv1d"], (x[:1], *rest))
     assert gradcheck(function, inputs, check_forward_ad=True)
 
