@@ -64,3 +64,12 @@ def test_bfloat16_is_widened_exactly_and_rounded_once():
 
 def test_indices_stay_integers_whatever_the_input_was():
     assert to_tensor(np.array([3]), like=torch.ones(1, dtype=torch.bfloat16)).dtype == torch.int64
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.float16, torch.complex64], ids=str)
+def test_a_tensor_keeps_a_storage_that_can_be_resized(dtype):
+    """FSDP frees the memory of weights between their uses, and allocates it anew."""
+    tensor = torch.ones(3, dtype=dtype)
+    assert to_array(tensor).tolist() == [1, 1, 1]
+    tensor.untyped_storage().resize_(0)
+    assert tensor.untyped_storage().nbytes() == 0

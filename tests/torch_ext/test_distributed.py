@@ -1,4 +1,4 @@
-"""A swapped model on two processes: DistributedDataParallel trains it to the same bits."""
+"""A swapped model on two processes: DistributedDataParallel and FSDP train it to the same bits."""
 
 import os
 import subprocess
@@ -30,11 +30,12 @@ def launch(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_training_has_the_same_bits_on_two_processes() -> None:
-    done = launch(str(SCRIPT), "--ddp")
+    done = launch(str(SCRIPT))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS DistributedDataParallel" in done.stdout
-    # in every step: distributed against alone, swapped against native
-    assert done.stdout.count(TENSORS) == 2 * STEPS
+    assert "PASS FSDP" in done.stdout
+    # in every step of both: distributed against alone, swapped against native
+    assert done.stdout.count(TENSORS) == 2 * STEPS * 2
 
 
 def test_a_planted_bug_is_seen(tmp_path: Path) -> None:

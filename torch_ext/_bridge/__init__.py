@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -30,7 +31,8 @@ def to_array(tensor: Tensor) -> NDArray[Any]:
         plain = plain.float()
     if plain.device.type == cuda.DEVICE:
         return cuda.to_array(plain)
-    array: NDArray[Any] = plain.numpy(force=True)
+    # plain.numpy() would fix the size of the storage for good; FSDP frees and allocates it anew
+    array: NDArray[Any] = np.from_dlpack(plain.cpu())
     return array
 
 
