@@ -103,6 +103,7 @@ class _Threads:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.blas: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.cores = os.cpu_count() or 1
         self.pool: ThreadPoolExecutor | None = None
         self.size = 0
 
@@ -111,7 +112,7 @@ class _Threads:
         """Hold BLAS at one thread; yield how many it had. Where it had one, nothing is held."""
         self.lock.acquire()
         counts = [library.num_threads for library in self.blas]
-        width = max(counts, default=os.cpu_count() or 1)
+        width = max(counts, default=self.cores)
         if width == 1:
             self.lock.release()
             yield 1

@@ -58,8 +58,9 @@ def define(
 def differentiate(name: str, function: type[Function]) -> None:
     """Give an operator its derivatives, in both modes: those of an autograd Function.
 
-    The Function has `setup_context`, and takes missing gradients and tangents as None: zeros that
-    are made up for them would hide tangents of outer levels of torch.func.
+    The Function has `setup_context`, and takes missing gradients and tangents as None: zeros made
+    up for them would cost an operator each. A jvp that uses torch's own operators goes through
+    `torch_ext.functions.keeping.through_levels`.
     """
     apply = super(Function, function).apply  # type: ignore[misc]  # of this level alone
 
