@@ -15,6 +15,8 @@ import refconv
 from opinfo import EXCLUDED, SIGNATURES, SUMS, for_refconv, kind_and_rank, named, samples, title
 from showing import show
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[Any]
 
 DTYPES = (torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128)

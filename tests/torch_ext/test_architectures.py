@@ -51,6 +51,8 @@ import torch_ext
 from architectures import ARCHITECTURES
 from showing import show
 
+pytestmark = pytest.mark.slow
+
 U = 2.0**-24  # half the distance from 1 to the next float32
 LIMIT = 1e-10  # of float64
 

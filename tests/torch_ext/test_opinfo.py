@@ -23,6 +23,8 @@ from showing import show
 from torch_ext import functional
 from torch_ext.parity.criterion import same_bits
 
+pytestmark = pytest.mark.slow
+
 Function = Callable[..., Any]
 
 OPS = opinfo.entries()
