@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from layouts import channels_last, strided
 from torch_ext import functional
 
 AVG = {
@@ -169,15 +170,7 @@ def test_no_outputs(integers, pair, rank):
 
 @pools
 @ranks
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda t: t.transpose(-1, -2).contiguous().transpose(-1, -2),
-        lambda t: t.repeat_interleave(2, -1)[..., ::2],
-        lambda t: t[:, :1].expand_as(t),
-    ],
-    ids=["transposed", "strided", "expanded"],
-)
+@strided
 def test_strided_inputs(integers, agree, pair, rank, view):
     x = view(image(integers, rank))
     assert not x.is_contiguous()
@@ -185,9 +178,7 @@ def test_strided_inputs(integers, agree, pair, rank, view):
 
 
 @pools
-@pytest.mark.parametrize(
-    ("rank", "layout"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=str
-)
+@channels_last
 def test_channels_last(integers, agree, pair, rank, layout):
     x = image(integers, rank).contiguous(memory_format=layout)
     agree(*with_size(pair[rank], HALVES[rank]), x, times=8)

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 import refconv
+from layouts import channels_last, strided
 from torch_ext import functional
 
 pytestmark = pytest.mark.filterwarnings(
@@ -80,25 +81,14 @@ def test_an_empty_batch(integers, agree, rank):
 
 
 @ranks
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda t: t.transpose(-1, -2).contiguous().transpose(-1, -2),
-        lambda t: t.repeat_interleave(2, -1)[..., ::2],
-        lambda t: t[:, :1].expand_as(t),
-        lambda t: t[..., :1].expand_as(t),
-    ],
-    ids=["transposed", "strided", "expanded channels", "expanded pixels"],
-)
+@strided
 def test_strided_operands(integers, agree, rank, view):
     x, w, b = (view(each) if each.dim() > 1 else each for each in operands(integers, rank))
     assert not x.is_contiguous()
     agree(OURS[rank], TORCHS[rank], x, w, b)
 
 
-@pytest.mark.parametrize(
-    ("rank", "layout"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=str
-)
+@channels_last
 def test_channels_last(integers, agree, rank, layout):
     x, w, b = operands(integers, rank)
     x, w = x.contiguous(memory_format=layout), w.contiguous(memory_format=layout)

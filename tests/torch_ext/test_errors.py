@@ -1,13 +1,12 @@
 """Bad calls: the exception torch raises, and a message that names the argument and its value."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
 from torch import ones
 from torch.nn import functional as F
 
+from refusal import refused
 from torch_ext import functional
 
 X = {1: ones(1, 4, 8), 2: ones(1, 4, 8, 7), 3: ones(1, 4, 8, 7, 6)}
@@ -18,17 +17,6 @@ INDICES = {rank: f"{name}_with_indices" for rank, name in MAX.items()}
 AVG = {1: "avg_pool1d", 2: "avg_pool2d", 3: "avg_pool3d"}
 
 ranks = pytest.mark.parametrize("rank", [1, 2, 3])
-
-
-def refused(name, *args, words, **options):
-    """Assert that torch and torch_ext refuse alike, the latter with these words."""
-    with pytest.raises(Exception) as theirs:  # noqa: PT011  which one is what is asked
-        getattr(F, name)(*args, **options)
-    with pytest.raises(theirs.type) as ours:
-        getattr(functional, name)(*args, **options)
-    assert ours.type is theirs.type
-    for word in words:
-        assert re.search(rf"(?<![\w.]){re.escape(str(word))}(?!\w)", str(ours.value)), (word, ours)
 
 
 # --------------------------------------------------------------------------- options

@@ -4,7 +4,6 @@ Each call is made to torch too. Where torch trips over a mistake (an IndexError 
 from within), overlooks it, or refuses what has a meaning, that is said.
 """
 
-import re
 from functools import partial
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from torch import ones, zeros
 from torch.nn import functional as F
 
+from refusal import refused, says
 from torch_ext import functional
 
 INF = float("inf")
@@ -29,22 +29,6 @@ UNPOOL = {1: "max_unpool1d", 2: "max_unpool2d", 3: "max_unpool3d"}
 
 ranks = pytest.mark.parametrize("rank", [1, 2, 3])
 adaptive = pytest.mark.parametrize("names", [ADAPTIVE_AVG, ADAPTIVE_MAX], ids=["avg", "max"])
-
-
-def says(error, words):
-    """Assert that a message names all of these, as words of their own."""
-    for word in words:
-        assert re.search(rf"(?<![\w.]){re.escape(str(word))}(?!\w)", str(error)), (word, error)
-
-
-def refused(name, *args, words, **options):
-    """Assert that torch and torch_ext refuse alike, the latter with these words."""
-    with pytest.raises(Exception) as theirs:  # noqa: PT011  which one is what is asked
-        getattr(F, name)(*args, **options)
-    with pytest.raises(theirs.type) as ours:
-        getattr(functional, name)(*args, **options)
-    assert ours.type is theirs.type
-    says(ours.value, words)
 
 
 def ours_alone(error, name, *args, words, **options):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from layouts import channels_last, strided
 from torch_ext import functional
 
 MAX = {
@@ -179,15 +180,7 @@ def test_an_empty_stride_is_the_kernels(integers, agree, pair, rank, stride):
 
 @pools
 @ranks
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda t: t.transpose(-1, -2).contiguous().transpose(-1, -2),
-        lambda t: t.repeat_interleave(2, -1)[..., ::2],
-        lambda t: t[:, :1].expand_as(t),
-    ],
-    ids=["transposed", "strided", "expanded"],
-)
+@strided
 def test_strided_inputs(integers, agree, pair, rank, view):
     x = view(image(integers, rank))
     assert not x.is_contiguous()
@@ -195,9 +188,7 @@ def test_strided_inputs(integers, agree, pair, rank, view):
 
 
 @pools
-@pytest.mark.parametrize(
-    ("rank", "layout"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=str
-)
+@channels_last
 def test_channels_last(integers, agree, pair, rank, layout):
     x = image(integers, rank).contiguous(memory_format=layout)
     agree(*with_options(pair[rank], 2), x)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from layouts import channels_last, strided
 from torch_ext import functional
 
 OURS = {
@@ -91,24 +92,14 @@ def test_an_empty_batch(integers, agree, rank):
 
 
 @ranks
-@pytest.mark.parametrize(
-    "view",
-    [
-        lambda t: t.transpose(-1, -2).contiguous().transpose(-1, -2),
-        lambda t: t.repeat_interleave(2, -1)[..., ::2],
-        lambda t: t[:, :1].expand_as(t),
-    ],
-    ids=["transposed", "strided", "expanded"],
-)
+@strided
 def test_strided_operands(integers, agree, rank, view):
     x, w, b = (view(each) if each.dim() > 1 else each for each in operands(integers, rank))
     assert not x.is_contiguous()
     agree(*with_options(rank, 2), x, w, b)
 
 
-@pytest.mark.parametrize(
-    ("rank", "layout"), [(2, torch.channels_last), (3, torch.channels_last_3d)], ids=str
-)
+@channels_last
 def test_channels_last(integers, agree, rank, layout):
     x, w, b = operands(integers, rank)
     x, w = x.contiguous(memory_format=layout), w.contiguous(memory_format=layout)
