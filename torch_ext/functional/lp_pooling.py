@@ -15,6 +15,12 @@ from torch_ext.functional.max_pooling import (
     max_pool3d_with_indices,
 )
 
+MAX_POOL = {
+    1: max_pool1d_with_indices,
+    2: max_pool2d_with_indices,
+    3: max_pool3d_with_indices,
+}
+
 
 def lp_pool1d(
     input: Tensor,
@@ -71,9 +77,7 @@ def lp_pool1d(
     """
     p = checks.norm_type(norm_type)
     if abs(p) == math.inf:
-        up = 1 if p > 0 else -1
-        y, _ = max_pool1d_with_indices(_size(input, up), kernel_size, stride, 0, 1, ceil_mode)
-        return up * y
+        return _extreme(1, input, p, kernel_size, stride, ceil_mode)
     return _lp_pool(1, input, p, checks.integer("kernel_size", kernel_size), stride, ceil_mode)
 
 
@@ -93,9 +97,7 @@ def lp_pool2d(
     """
     p, k = checks.norm_type(norm_type), _kernel(2, kernel_size)
     if abs(p) == math.inf:
-        up = 1 if p > 0 else -1
-        y, _ = max_pool2d_with_indices(_size(input, up), k, stride, 0, 1, ceil_mode)
-        return up * y
+        return _extreme(2, input, p, k, stride, ceil_mode)
     return _lp_pool(2, input, p, k, stride, ceil_mode)
 
 
@@ -117,10 +119,7 @@ def lp_pool3d(
     """
     p, k = checks.norm_type(norm_type), _kernel(3, kernel_size)
     if abs(p) == math.inf:
-        up = 1 if p > 0 else -1
-        (input,) = _autocast.cast("max_pool3d", input)
-        y, _ = max_pool3d_with_indices(_size(input, up), k, stride, 0, 1, ceil_mode)
-        return up * y
+        return _extreme(3, input, p, k, stride, ceil_mode)
     return _lp_pool(3, input, p, k, stride, ceil_mode)
 
 
@@ -131,10 +130,15 @@ def _kernel(rank: int, kernel_size: Ints) -> Ints:
     return kernel_size
 
 
-def _size(input: Tensor, up: int) -> Tensor:
-    """Return |x| or, where the smallest is asked for, -|x|."""
+def _extreme(
+    rank: int, input: Tensor, p: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool
+) -> Tensor:
+    """Return the largest |x| of every window, or for p = -inf the smallest, by max pooling."""
+    (input,) = _autocast.cast(f"max_pool{rank}d", input)
     _arguments.tensor("input", input, _arguments.FLOATS)
-    return up * input.abs()
+    up = 1 if p > 0 else -1
+    y, _ = MAX_POOL[rank](up * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+    return up * y
 
 
 def _lp_pool(

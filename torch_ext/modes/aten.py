@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -71,7 +71,7 @@ LIBRARIES = ("aten", "mkldnn", "mkldnn_prepacked", "prepacked", "quantized", "_q
 FAMILY = re.compile(r"conv(?!ert)|pool|im2col|col2im|to_mkldnn")
 
 
-def of_the_family(operator: Any) -> bool:
+def of_the_family(operator: Any) -> TypeGuard[OpOverload | OpOverloadPacket]:
     """Return whether this is an operator of torch that convolves, pools or folds.
 
     >>> of_the_family(torch.ops.aten.conv2d.padding), of_the_family(torch.ops.aten.relu)

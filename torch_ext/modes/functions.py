@@ -182,7 +182,7 @@ class Functions(TorchFunctionMode):
             raise NotImplementedError(
                 "override() does not reach the branches of torch.cond, map, ..."
             )
-        if isinstance(func, OpOverload | OpOverloadPacket) and aten.of_the_family(func):
+        if aten.of_the_family(func):
             return operator(func)(*args, **kwargs)
         return func(*args, **kwargs)
 
