@@ -106,20 +106,24 @@ def fractional_max_pool(
     x = checks.array("x", x, checks.ORDERED, xp)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
     u = checks.samples(random_samples, f, k, x.dtype, xp)
-    y, indices = largest(x.reshape(f.planes, *f.i), windows(f, k, u))
+    y, indices = largest(x.reshape(f.planes, *f.i), windows(places(f, k, u), k))
     shape = f.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
     return (y, indices) if return_indices else y
 
 
-def windows(f: Maps, k: Shape, u: Array) -> list[Axis]:
-    """Return the windows of every axis, each plane's own."""
-    xp, u = checks.namespace(u), u.reshape(f.planes, len(k))
+def places(f: Maps, k: Shape, u: Array) -> list[Array]:
+    """Return where the windows start along every axis, each plane's own, (P, O)."""
+    u = u.reshape(f.planes, len(k))
     u = u[:, ::-1] if len(k) == 2 else u
-    return [
-        axis(starts(i, o, k_, u[:, number]), xp.full(o, k_))
-        for number, (i, o, k_) in enumerate(zip(f.i, f.o, k, strict=True))
-    ]
+    sizes = zip(f.i, f.o, k, strict=True)
+    return [starts(*each, u[:, number]) for number, each in enumerate(sizes)]
+
+
+def windows(firsts: Sequence[Array], k: Shape) -> list[Axis]:
+    """Return the windows of every axis, of k taps from where they start, (P, O)."""
+    sizes = zip(firsts, k, strict=True)
+    return [axis(at, checks.namespace(at).full(at.shape[1], k_)) for at, k_ in sizes]
 
 
 @np.errstate(all="ignore")

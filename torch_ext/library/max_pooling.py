@@ -1,6 +1,5 @@
 """The max pools as torch operators, and the two linear maps their derivatives are made of."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,6 +8,8 @@ from torch import Tensor
 
 import refconv
 from refconv import shapes
+from refconv.pooling.fractional import windows
+from refconv.pooling.layout import largest
 from torch_ext._bridge import to_array, to_tensor
 from torch_ext.library import batches, strides
 from torch_ext.library.registration import define
@@ -41,7 +42,10 @@ def fractional_max_pool(x: Tensor, samples: Tensor, k: Sizes, output_size: Sizes
         u = to_array(samples)
         xp = refconv.checks.library(samples=u)
         refconv.checks.samples(u, maps, tuple(k), np.dtype(np.float32), xp)
-        return max_pool_at(x, [*places(i, samples, k, output_size)], k)
+        firsts = [to_array(at.flatten(0, 1)) for at in places(i, samples, k, output_size)]
+        planes = to_array(x).reshape(n * c, *i)
+        y, indices = largest(planes, windows(firsts, tuple(k)))
+        return pair(y.reshape(maps.y_shape), indices.reshape(maps.y_shape), x)
     pooled = refconv.fractional_max_pool(
         to_array(x), k, output_size, return_indices=True, random_samples=to_array(samples)
     )
@@ -60,20 +64,6 @@ def places(i: Sizes, samples: Tensor, k: Sizes, output_size: Sizes) -> Iterator[
         first = ((u.new_tensor(range(o_)) + at) * alpha).long() - (at * alpha).long()
         first[..., -1:] = i_ - k_
         yield first.clamp(0, i_ - k_)  # rounding may lead beyond
-
-
-def max_pool_at(x: Tensor, starts: Sequence[Tensor], k: Sizes) -> Pair:
-    """Lay the windows side by side, pool, and look up where each maximum came from."""
-    position = torch.arange(math.prod(x.shape[2:]), device=x.device).view(1, 1, *x.shape[2:])
-    laid, origin = x, position.expand(x.shape)
-    for axis, (first, k_) in enumerate(zip(starts, k, strict=True), 2):
-        taps = (first[..., None] + torch.arange(k_, device=x.device)).flatten(2)  # (N, C, O k)
-        at = taps.view(*taps.shape, *[1] * (x.dim() - 3)).movedim(2, axis)
-        laid, origin = laid.take_along_dim(at, axis), origin.take_along_dim(at, axis)
-    y, winners = refconv.max_pool(to_array(laid), k, return_indices=True)
-    chosen = to_tensor(winners, like=x).flatten(2)
-    indices = origin.flatten(2).gather(2, chosen).view(winners.shape)
-    return to_tensor(y, like=x), indices
 
 
 def pair(y: refconv.checks.Array, indices: refconv.checks.Array, x: Tensor) -> Pair:
