@@ -22,6 +22,7 @@ from refconv.checks.arguments import (
     matches,
     namespace,
     per_axis,
+    result,
     same_dtype,
     summing,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "pad",
     "per_axis",
     "pool",
+    "result",
     "same_dtype",
     "samples",
     "selection",

@@ -85,6 +85,17 @@ def matches(name: str, a: Array, shape: Shape) -> None:
         raise RuntimeError(f"{name} has shape {a.shape}, expected {shape}")
 
 
+def result(xp: Any, shape: Shape, dtype: Any, zeros: bool = False) -> Array:
+    """Return a new array for a result; where there is no room for it, raise as torch does."""
+    try:
+        new: Array = (xp.zeros if zeros else xp.empty)(shape, dtype)
+    except (MemoryError, OverflowError, ValueError):
+        raise RuntimeError(
+            f"the result has shape {shape} and dtype {np.dtype(dtype)}: there is no memory for it"
+        ) from None
+    return new
+
+
 def batched(shape: Sequence[int], rank: int, name: str, what: str) -> tuple[Shape, bool]:
     """Return the shape with its batch axis, and whether that axis had to be added."""
     full = integers(name, shape)
