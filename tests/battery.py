@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from agreement import agreeing, one_nan
+
 Array = NDArray[Any]
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]  # operator, arguments, options
 RNG = np.random.default_rng(0)
@@ -347,15 +349,6 @@ def run(form: Any, call: Call) -> list[Array] | None:
     return list(out) if isinstance(out, tuple) else [out]
 
 
-def same(a: Array, b: Array) -> bool:
-    """Bit for bit, in shape and dtype too; one NaN is as good as another."""
-    if a.shape != b.shape or a.dtype != b.dtype or not np.array_equal(a, b, equal_nan=True):
-        return False
-    if a.dtype.kind != "f":
-        return True
-    return bool(np.array_equal(np.signbit(a[a == 0]), np.signbit(b[b == 0])))
-
-
 def tiny(package: ModuleType, on: bool) -> None:
     """Set tiles of a few elements, so that every seam between them is crossed, or the usual."""
     from_package = (
@@ -418,7 +411,9 @@ def failures(form: Answers, definition: Answers) -> dict[str, set[str]]:
     def compare(check: str, name: str, ours: Any, theirs: Any) -> None:
         if ours is None:
             fail("raises", name)
-        elif theirs is not None and not all(map(same, ours, theirs)):
+        elif theirs is not None and not all(
+            map(agreeing(name), map(one_nan, ours), map(one_nan, theirs))
+        ):
             fail(check, name)
 
     for number, case in enumerate(cases()):

@@ -1,4 +1,4 @@
-"""Arrays bit for bit, and the same array laid out in memory in other ways."""
+"""The same array laid out in memory in other ways."""
 
 from typing import Any
 
@@ -16,11 +16,6 @@ LAYOUTS = (
     "big-endian",
     "channels last",
 )
-
-
-def same(a: Array, b: Array) -> bool:
-    """Bit for bit, in shape and dtype too."""
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
 def laid_out(a: Array, layout: str) -> Array:

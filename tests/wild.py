@@ -69,7 +69,7 @@ SEEN: dict[str, tuple[str, ...]] = {
     "its gradient goes to all of them": ("gradient for the last of duplicates only",),
     "its strict gradient to the last": ("strict gradient for those that were replaced",),
     "integers wrap": ("integers by way of float",),
-    "-0 becomes +0 in a sum": ("an average of -0",),
+    "-0 becomes +0 in an average": ("an average of -0",),
     "-0 stays -0 in a choice": ("sign of zero lost",),
     "'same' pads an odd one on the right": ("'same' pads on the left", "odd padding on the left"),
     "'same' has no stride": ("'same' taken with a stride",),

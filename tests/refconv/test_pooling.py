@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import refconv
-from memory import same
+from agreement import one_nan, same, same_sum
 from refconv import direct
 from refconv.pooling import taps
 from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PoolCase, pool_cases
@@ -52,7 +52,7 @@ class TestMaxAgainstDefinition:
         assert same(indices, defined[1])
         assert same(refconv.max_pool(case.x, *arguments), y)
         gy = case.like(y.shape)
-        assert same(
+        assert same_sum(
             refconv.max_pool_grad(case.x.shape, indices, gy, *arguments),
             direct.max_pool_grad(case.x.shape, indices, gy, *arguments),
         )
@@ -66,7 +66,7 @@ class TestMaxAgainstDefinition:
         y, indices = refconv.max_pool(x, *arguments, True)
         defined = direct.max_pool(x, *arguments, True)
         assert same(indices, defined[1])
-        assert same(np.nan_to_num(y, nan=7.0), np.nan_to_num(defined[0], nan=7.0))
+        assert same(one_nan(y), one_nan(defined[0]))
 
 
 @given(pool_cases(dtypes=(np.float64, np.int64)))
@@ -91,10 +91,10 @@ class TestMaxAgainstTorch:
         y, indices = MAX_POOLS[x.ndim - 3](x, *arguments, True)
         ours = refconv.max_pool(values, *arguments, True)
         assert same(ours[1], indices.numpy())
-        assert same(np.nan_to_num(ours[0], nan=7.0), np.nan_to_num(y.detach().numpy(), nan=7.0))
+        assert same(one_nan(ours[0]), one_nan(y.detach().numpy()))
         gy = case.like(tuple(y.shape))
         (gx,) = torch.autograd.grad(y, x, torch.from_numpy(gy))
-        assert same(refconv.max_pool_grad(values.shape, ours[1], gy, *arguments), gx.numpy())
+        assert same_sum(refconv.max_pool_grad(values.shape, ours[1], gy, *arguments), gx.numpy())
 
 
 class TestMaxByHand:
@@ -169,7 +169,7 @@ class TestAverageAgainstDefinition:
     def test_gradient(self, case: PoolCase, include: bool, divisor: int | None) -> None:
         options = average_options(case, include, divisor)
         gy = case.like(direct.avg_pool(case.x, *options).shape, multiple_of_divisors(case) * 3)
-        assert same(
+        assert same_sum(
             refconv.avg_pool_grad(case.x.shape, gy, *options),
             direct.avg_pool_grad(case.x.shape, gy, *options),
         )
@@ -211,7 +211,7 @@ class TestAverageAgainstTorch:
             x = x.requires_grad_()
             y = AVG_POOLS[rank - 1](x, *options[: 5 if rank == 1 else 6])
             (gx,) = torch.autograd.grad(y, x, torch.from_numpy(gy))
-            assert same(refconv.avg_pool_grad(case.x.shape, gy, *options), gx.numpy())
+            assert same_sum(refconv.avg_pool_grad(case.x.shape, gy, *options), gx.numpy())
 
 
 class TestAverageByHand:
@@ -261,14 +261,14 @@ class TestArrays:
         assert same(y, expected[0])
         assert same(indices, expected[1])
         gy, at = np.asfortranarray(y), np.asfortranarray(indices)
-        assert same(
+        assert same_sum(
             refconv.max_pool_grad(x.shape, at, gy, 3, 2, 1),
             direct.max_pool_grad(x.shape, indices, y, 3, 2, 1),
         )
         assert same(refconv.max_pool_select(x, at, 2), y)
         assert same(refconv.avg_pool(x, 2), direct.avg_pool(plain, 2))
         gy = np.broadcast_to(np.float32(4), refconv.avg_pool(x, 2).shape)
-        assert same(
+        assert same_sum(
             refconv.avg_pool_grad(x.shape, gy, 2),
             direct.avg_pool_grad(x.shape, np.ascontiguousarray(gy), 2),
         )
@@ -279,12 +279,12 @@ class TestArrays:
         batched = refconv.max_pool(x[None], (2, 2), return_indices=True)
         assert same(y, batched[0][0])
         assert same(indices, batched[1][0])
-        assert same(
+        assert same_sum(
             refconv.max_pool_grad(x.shape, indices, y, (2, 2)),
             refconv.max_pool_grad((1, *x.shape), batched[1], y[None], (2, 2))[0],
         )
         assert same(refconv.avg_pool(x, (2, 2)), refconv.avg_pool(x[None], (2, 2))[0])
-        assert same(
+        assert same_sum(
             refconv.avg_pool_grad(x.shape, y, (2, 2)),
             refconv.avg_pool_grad((1, *x.shape), y[None], (2, 2))[0],
         )
