@@ -1,10 +1,12 @@
-"""A convolutional network trained by hand: forward, backward and a step of gradient descent.
+"""A convolutional network trained by hand: forward, backward and a step of descent.
 
     images -conv-> x1 -relu-> o1 -max-> p1 -conv-> x2 -relu-> o2 -max-> p2 -linear-> x3 -softmax-> y
 
 The layers are the operators of `refconv` (filters of odd size, padded to keep the size; 2 x 2
 pooling); the chain rule between them is written out.  Batches of images (B, C, H, W).
 """
+
+from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.pooling.max import max_pool, max_pool_grad
-from refconv.textbook.arguments import Array, as_array, expect_shape
+from refconv.textbook.arguments import Array, as_array, as_floats, as_numbers, expect_shape
 from refconv.textbook.layer import relu, relu_prime
 
 POOL = 2
@@ -45,14 +47,18 @@ class Cache(NamedTuple):
     p2: Array
 
 
+Step = tuple[Parameters, float]  # new parameters, and the error before
+
+
 def forward(theta: Parameters, images: ArrayLike) -> tuple[Array, Cache]:
     """x3, the scores before the softmax, and the cache for `backward`.
 
-    images (B, C, H, W) of the dtype of theta -> (B, classes) of that dtype.  ValueError for
-    filters of even size or a w3 that does not match what arrives at the last layer; what `conv`
-    raises for the rest.
+    images (B, C, H, W) of the dtype of theta, or integers -> (B, classes) of that dtype.
+    ValueError for filters of even size or a w3 that does not match what arrives at the last layer;
+    what `conv` raises for the rest.
     """
-    images = np.asarray(images)
+    theta = _floating(theta)
+    images = _as_theta("images", images, theta)
     x1 = conv(images, theta.w1, theta.b1, padding=_same("w1", theta.w1))
     p1, winner1 = max_pool(relu(x1), POOL, return_indices=True)
     x2 = conv(p1, theta.w2, theta.b2, padding=_same("w2", theta.w2))
@@ -76,6 +82,8 @@ def cross_entropy(x3: Array, labels: ArrayLike) -> tuple[float, Array]:
     x3, labels = as_array("x3", x3, "B classes"), as_array("labels", labels, "B")
     B, classes = x3.shape
     expect_shape("labels", labels, (B,))
+    if labels.dtype.kind != "i":
+        raise TypeError(f"labels must hold integers, got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}"
@@ -95,6 +103,8 @@ def backward(theta: Parameters, cache: Cache, delta3: Array) -> Parameters:
     delta3 (B, classes), as from `cross_entropy` -> gradients, each of the shape of its parameter.
     Source: [J] (13), (20) and its Pooling Layer.
     """
+    theta = _floating(theta)
+    delta3 = _as_theta("delta3", delta3, theta)
     dp2 = (delta3 @ theta.w3).reshape(cache.p2.shape)  # (B, classes) (classes, F)
     delta2 = max_pool_grad(cache.x2.shape, cache.winner2, dp2, POOL) * relu_prime(cache.x2)
     dp1 = conv_grad_input(cache.p1.shape, theta.w2, delta2, padding=_same("w2", theta.w2))
@@ -116,16 +126,28 @@ def sgd_step(theta: Parameters, gradient: Parameters, rate: float) -> Parameters
     >>> sgd_step(one, one, 0.25).w1.tolist()
     [0.75]
     """
-    return Parameters(*(p - rate * g for p, g in zip(theta, gradient, strict=True)))
+    pairs = zip(_floating(theta), _floating(gradient), strict=True)
+    return Parameters(*(p - rate * g for p, g in pairs))
 
 
-def train_step(
-    theta: Parameters, images: ArrayLike, labels: ArrayLike, rate: float
-) -> tuple[Parameters, float]:
+def train_step(theta: Parameters, images: ArrayLike, labels: ArrayLike, rate: float) -> Step:
     """Forward, backward, step: the new parameters and the error before the step."""
     x3, cache = forward(theta, images)
     E, delta3 = cross_entropy(x3, labels)
     return sgd_step(theta, backward(theta, cache, delta3), rate), E
+
+
+def _floating(theta: Parameters) -> Parameters:
+    """Weights are real numbers: integers become float64, floats stay."""
+    return Parameters(
+        *(as_floats(as_numbers(k, v)) for k, v in zip(theta._fields, theta, strict=True))
+    )
+
+
+def _as_theta(name: str, value: ArrayLike, theta: Parameters) -> Array:
+    """The numbers of the value; integers become floats of the dtype of theta."""
+    numbers = as_numbers(name, value)
+    return numbers.astype(theta.w1.dtype) if numbers.dtype.kind == "i" else numbers
 
 
 def _same(name: str, w: Array) -> int:
