@@ -4,11 +4,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from torch_ext import functional
+from torch_ext.nn.scripting import Unscriptable
 
 Padding = str | tuple[int, ...]
 
 
-class Conv1d(nn.Conv1d):
+class Conv1d(nn.Conv1d, Unscriptable):
     """`torch.nn.Conv1d` by `torch_ext.functional.conv1d`."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -16,7 +17,7 @@ class Conv1d(nn.Conv1d):
         return functional.conv1d(x, weight, bias, self.stride, p, self.dilation, self.groups)
 
 
-class Conv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d, Unscriptable):
     """`torch.nn.Conv2d` by `torch_ext.functional.conv2d`."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -24,7 +25,7 @@ class Conv2d(nn.Conv2d):
         return functional.conv2d(x, weight, bias, self.stride, p, self.dilation, self.groups)
 
 
-class Conv3d(nn.Conv3d):
+class Conv3d(nn.Conv3d, Unscriptable):
     """`torch.nn.Conv3d` by `torch_ext.functional.conv3d`."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -40,7 +41,7 @@ def _padded(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, input: Tensor) -> tuple[Te
     return pad(input, widths, mode=layer.padding_mode), (0,) * len(layer.kernel_size)
 
 
-class ConvTranspose1d(nn.ConvTranspose1d):
+class ConvTranspose1d(nn.ConvTranspose1d, Unscriptable):
     """`torch.nn.ConvTranspose1d` by `torch_ext.functional.conv_transpose1d`."""
 
     padding: tuple[int, ...]
@@ -53,7 +54,7 @@ class ConvTranspose1d(nn.ConvTranspose1d):
         )
 
 
-class ConvTranspose2d(nn.ConvTranspose2d):
+class ConvTranspose2d(nn.ConvTranspose2d, Unscriptable):
     """`torch.nn.ConvTranspose2d` by `torch_ext.functional.conv_transpose2d`."""
 
     padding: tuple[int, ...]
@@ -66,7 +67,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         )
 
 
-class ConvTranspose3d(nn.ConvTranspose3d):
+class ConvTranspose3d(nn.ConvTranspose3d, Unscriptable):
     """`torch.nn.ConvTranspose3d` by `torch_ext.functional.conv_transpose3d`."""
 
     padding: tuple[int, ...]

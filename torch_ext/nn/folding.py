@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from torch_ext import functional
+from torch_ext.nn.scripting import Unscriptable
 
 
-class Unfold(nn.Unfold):
+class Unfold(nn.Unfold, Unscriptable):
     """`torch.nn.Unfold` by `torch_ext.functional.unfold`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -13,7 +14,7 @@ class Unfold(nn.Unfold):
         return functional.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
-class Fold(nn.Fold):
+class Fold(nn.Fold, Unscriptable):
     """`torch.nn.Fold` by `torch_ext.functional.fold`."""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ forwards name both. The annotations are narrower than torch's where its layers r
 from torch import Tensor, nn
 
 from torch_ext import functional
+from torch_ext.nn.scripting import Unscriptable
 
 Pooled = Tensor | tuple[Tensor, Tensor]  # with the indices, if the layer's `return_indices` is set
 
 
-class MaxPool1d(nn.MaxPool1d):
+class MaxPool1d(nn.MaxPool1d, Unscriptable):
     """`torch.nn.MaxPool1d` by `torch_ext.functional.max_pool1d`."""
 
     def forward(self, input: Tensor) -> Pooled:
@@ -28,7 +29,7 @@ class MaxPool1d(nn.MaxPool1d):
         return pooled
 
 
-class MaxPool2d(nn.MaxPool2d):
+class MaxPool2d(nn.MaxPool2d, Unscriptable):
     """`torch.nn.MaxPool2d` by `torch_ext.functional.max_pool2d`."""
 
     def forward(self, input: Tensor) -> Pooled:
@@ -45,7 +46,7 @@ class MaxPool2d(nn.MaxPool2d):
         return pooled
 
 
-class MaxPool3d(nn.MaxPool3d):
+class MaxPool3d(nn.MaxPool3d, Unscriptable):
     """`torch.nn.MaxPool3d` by `torch_ext.functional.max_pool3d`."""
 
     def forward(self, input: Tensor) -> Pooled:
@@ -62,7 +63,7 @@ class MaxPool3d(nn.MaxPool3d):
         return pooled
 
 
-class MaxUnpool1d(nn.MaxUnpool1d):
+class MaxUnpool1d(nn.MaxUnpool1d, Unscriptable):
     """`torch.nn.MaxUnpool1d` by `torch_ext.functional.max_unpool1d`."""
 
     def forward(
@@ -74,7 +75,7 @@ class MaxUnpool1d(nn.MaxUnpool1d):
         )
 
 
-class MaxUnpool2d(nn.MaxUnpool2d):
+class MaxUnpool2d(nn.MaxUnpool2d, Unscriptable):
     """`torch.nn.MaxUnpool2d` by `torch_ext.functional.max_unpool2d`."""
 
     def forward(
@@ -86,7 +87,7 @@ class MaxUnpool2d(nn.MaxUnpool2d):
         )
 
 
-class MaxUnpool3d(nn.MaxUnpool3d):
+class MaxUnpool3d(nn.MaxUnpool3d, Unscriptable):
     """`torch.nn.MaxUnpool3d` by `torch_ext.functional.max_unpool3d`."""
 
     def forward(
@@ -98,7 +99,7 @@ class MaxUnpool3d(nn.MaxUnpool3d):
         )
 
 
-class AvgPool1d(nn.AvgPool1d):
+class AvgPool1d(nn.AvgPool1d, Unscriptable):
     """`torch.nn.AvgPool1d` by `torch_ext.functional.avg_pool1d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class AvgPool1d(nn.AvgPool1d):
         )
 
 
-class AvgPool2d(nn.AvgPool2d):
+class AvgPool2d(nn.AvgPool2d, Unscriptable):
     """`torch.nn.AvgPool2d` by `torch_ext.functional.avg_pool2d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ class AvgPool2d(nn.AvgPool2d):
         )
 
 
-class AvgPool3d(nn.AvgPool3d):
+class AvgPool3d(nn.AvgPool3d, Unscriptable):
     """`torch.nn.AvgPool3d` by `torch_ext.functional.avg_pool3d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -145,7 +146,7 @@ class AvgPool3d(nn.AvgPool3d):
         )
 
 
-class LPPool1d(nn.LPPool1d):
+class LPPool1d(nn.LPPool1d, Unscriptable):
     """`torch.nn.LPPool1d` by `torch_ext.functional.lp_pool1d`."""
 
     kernel_size: int
@@ -157,7 +158,7 @@ class LPPool1d(nn.LPPool1d):
         )
 
 
-class LPPool2d(nn.LPPool2d):
+class LPPool2d(nn.LPPool2d, Unscriptable):
     """`torch.nn.LPPool2d` by `torch_ext.functional.lp_pool2d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -167,7 +168,7 @@ class LPPool2d(nn.LPPool2d):
         )
 
 
-class LPPool3d(nn.LPPool3d):
+class LPPool3d(nn.LPPool3d, Unscriptable):
     """`torch.nn.LPPool3d` by `torch_ext.functional.lp_pool3d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -177,7 +178,7 @@ class LPPool3d(nn.LPPool3d):
         )
 
 
-class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d):
+class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, Unscriptable):
     """`torch.nn.AdaptiveAvgPool1d` by `torch_ext.functional.adaptive_avg_pool1d`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d):
         return functional.adaptive_avg_pool1d(input, self.output_size)
 
 
-class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, Unscriptable):
     """`torch.nn.AdaptiveAvgPool2d` by `torch_ext.functional.adaptive_avg_pool2d`."""
 
     output_size: int | tuple[int | None, int | None]
@@ -195,7 +196,7 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
         return functional.adaptive_avg_pool2d(input, self.output_size)
 
 
-class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d):
+class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, Unscriptable):
     """`torch.nn.AdaptiveAvgPool3d` by `torch_ext.functional.adaptive_avg_pool3d`."""
 
     output_size: int | tuple[int | None, int | None, int | None]
@@ -205,7 +206,7 @@ class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d):
         return functional.adaptive_avg_pool3d(input, self.output_size)
 
 
-class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d):
+class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, Unscriptable):
     """`torch.nn.AdaptiveMaxPool1d` by `torch_ext.functional.adaptive_max_pool1d`."""
 
     def forward(self, input: Tensor) -> Pooled:
@@ -216,7 +217,7 @@ class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d):
         return pooled
 
 
-class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
+class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
     """`torch.nn.AdaptiveMaxPool2d` by `torch_ext.functional.adaptive_max_pool2d`."""
 
     output_size: int | tuple[int | None, int | None]
@@ -229,7 +230,7 @@ class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
         return pooled
 
 
-class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d):
+class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, Unscriptable):
     """`torch.nn.AdaptiveMaxPool3d` by `torch_ext.functional.adaptive_max_pool3d`."""
 
     output_size: int | tuple[int | None, int | None, int | None]
@@ -242,7 +243,7 @@ class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d):
         return pooled
 
 
-class FractionalMaxPool2d(nn.FractionalMaxPool2d):
+class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
     """`torch.nn.FractionalMaxPool2d` by `torch_ext.functional.fractional_max_pool2d`."""
 
     output_ratio: tuple[float, float]
@@ -261,7 +262,7 @@ class FractionalMaxPool2d(nn.FractionalMaxPool2d):
         return pooled
 
 
-class FractionalMaxPool3d(nn.FractionalMaxPool3d):
+class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
     """`torch.nn.FractionalMaxPool3d` by `torch_ext.functional.fractional_max_pool3d`."""
 
     _random_samples: Tensor | None
