@@ -34,7 +34,7 @@ ALLOWED = {
     "torch_ext._bridge": set(),
     "torch_ext.library": {"torch_ext._bridge", "refconv", "refconv.shapes", "refconv.pooling"},
     "torch_ext.functions": {"torch_ext.library"},
-    "torch_ext.functional": {"torch_ext.functions", *BASE},
+    "torch_ext.functional": {"torch_ext.functions", "torch_ext.library", *BASE},
     "torch_ext.nn": {"torch_ext.functional"},
     "torch_ext.modes": {"torch_ext.functional", "torch_ext.library", "refconv.checks"},
     "torch_ext.override": {"torch_ext.modes"},

@@ -19,7 +19,9 @@ def override(level: Literal["function", "aten"] = "function") -> Functions | Ker
     torch.nn.grad, torch.ops.aten. Values and derivatives are the reference's, the latter wherever
     and whenever they are taken. It holds for torch.compile and torch.export, around it or within,
     by every public name (private ones, torch._C._nn's, torch does not show to a mode there). What
-    it cannot see is scripted and traced code, which torch runs without Python: use the other level.
+    it cannot see is code that was scripted or traced before, which torch runs without Python: use
+    the other level. A trace made inside is the reference's for good, at every size, and needs
+    `import torch_ext` where it is loaded.
     The branches of torch.cond, while_loop and the like are refused. What a checkpoint computes
     again in a backward after the context is torch's, unless torch.utils.checkpoint is given a
     `context_fn` that opens one.
@@ -29,7 +31,7 @@ def override(level: Literal["function", "aten"] = "function") -> Functions | Ker
     context is open: a backward after it is torch's. It reaches scripted, traced and exported code,
     and what runs under inference mode. Compiled functions run under it as they were written (and
     torch leaves them so until `torch.compiler.reset()`), and `fullgraph=True` around it is torch's
-    error. Three things are of other operators when they arrive, and stay torch's: an adaptive
+    error. torch.jit.trace inside is refused: what was traced outside is reached as it is. Three things are of other operators when they arrive, and stay torch's: an adaptive
     average to size 1, unless under inference mode, which is a mean by then; the gradients of
     `conv_tbc`, which are matrix products; and the kernel that torch.compile made of a pool for the
     backward of what was compiled and called before.
@@ -47,7 +49,7 @@ def override(level: Literal["function", "aten"] = "function") -> Functions | Ker
     Raises:
         ValueError: another level.
 
-    Inside of it, NotImplementedError and TypeError for what is refused.
+    Inside of it, NotImplementedError and TypeError for what is refused, RuntimeError for a trace.
 
     >>> import torch
     >>> x, w = torch.ones(1, 1, 3), torch.ones(1, 1, 2, requires_grad=True)

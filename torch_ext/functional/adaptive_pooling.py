@@ -13,7 +13,7 @@ from torch import Tensor
 from refconv import checks
 from refconv.checks import Ints
 from refconv.shapes import Shape
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 Outputs = int | Sequence[int | None]  # None stands for the size of the input
 
@@ -149,6 +149,7 @@ def adaptive_max_pool3d_with_indices(
     return _adaptive_max_pool(3, input, output_size)
 
 
+@_tracing.recorded
 def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Outputs) -> Tensor:
     """Check everything under torch's names, complete the output size, and pool a batch."""
     (input,) = _autocast.cast(f"adaptive_avg_pool{rank}d", input)
@@ -159,6 +160,7 @@ def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Outputs) -> Tensor
     return y.squeeze(0) if unbatched else y
 
 
+@_tracing.recorded
 def _adaptive_max_pool(rank: int, input: Tensor, output_size: Outputs) -> tuple[Tensor, Tensor]:
     """Check everything under torch's names, complete the output size, and pool a batch."""
     (input,) = _autocast.cast(f"adaptive_max_pool{rank}d", input)

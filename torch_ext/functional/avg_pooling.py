@@ -7,7 +7,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 
 def avg_pool1d(
@@ -56,9 +56,7 @@ def avg_pool1d(
     >>> avg_pool1d(x, 2, padding=1), avg_pool1d(x, 2, padding=1, count_include_pad=False)
     (tensor([[[0.5000, 2.5000]]]), tensor([[[1.0000, 2.5000]]]))
     """
-    return _avg_pool(
-        1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None
-    )
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
@@ -104,6 +102,7 @@ def avg_pool3d(
     )
 
 
+@_tracing.recorded
 def _avg_pool(
     rank: int,
     input: Tensor,

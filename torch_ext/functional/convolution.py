@@ -6,7 +6,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 
 def conv1d(
@@ -126,6 +126,12 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     >>> conv_tbc(x.view(3, 1, 1), w.view(2, 1, 1), torch.zeros(1)).flatten()
     tensor([21., 32.])
     """
+    return _conv_tbc(input, weight, bias, pad)
+
+
+@_tracing.recorded
+def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
+    """Check everything under torch's names, and convolve with the axes permuted."""
     input, weight, bias = _autocast.cast("conv_tbc", input, weight, bias)
     _arguments.tensor("input", input, _arguments.NUMBERS)
     _arguments.operand("weight", weight, input)
@@ -144,6 +150,7 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     return conv1d(x, w, bias, padding=pad).permute(2, 0, 1).contiguous()
 
 
+@_tracing.recorded
 def _conv(
     rank: int,
     input: Tensor,

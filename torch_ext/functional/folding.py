@@ -6,7 +6,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments
+from torch_ext.functional import _arguments, _tracing
 
 AXES = 2  # as torch has them
 DTYPES = (*_arguments.NUMBERS, torch.bool)
@@ -54,12 +54,7 @@ def unfold(
             [3., 4.],
             [4., 5.]])
     """
-    _arguments.tensor("input", input, DTYPES)
-    k, d, p, s = _window(kernel_size, dilation, padding, stride)
-    _, unbatched = checks.unfold(input.shape, k, d, p, s, x_name="input")
-    x = input.unsqueeze(0) if unbatched else input
-    cols: Tensor = torch.ops.refconv.unfold(x, k, d, p, s)
-    return cols.squeeze(0) if unbatched else cols
+    return _unfold(input, kernel_size, dilation, padding, stride)
 
 
 def fold(
@@ -99,6 +94,32 @@ def fold(
     tensor([[[0., 2., 2.],
              [3., 8., 5.]]])
     """
+    return _fold(input, output_size, kernel_size, dilation, padding, stride)
+
+
+@_tracing.recorded
+def _unfold(
+    input: Tensor, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> Tensor:
+    """Check everything under torch's names, complete the options, and lay out a batch."""
+    _arguments.tensor("input", input, DTYPES)
+    k, d, p, s = _window(kernel_size, dilation, padding, stride)
+    _, unbatched = checks.unfold(input.shape, k, d, p, s, x_name="input")
+    x = input.unsqueeze(0) if unbatched else input
+    cols: Tensor = torch.ops.refconv.unfold(x, k, d, p, s)
+    return cols.squeeze(0) if unbatched else cols
+
+
+@_tracing.recorded
+def _fold(
+    input: Tensor,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints,
+    padding: Ints,
+    stride: Ints,
+) -> Tensor:
+    """Check everything under torch's names, complete the options, and add up a batch."""
     _arguments.tensor("input", input, DTYPES)
     i = _arguments.every_axis("output_size", output_size, AXES, 1)
     k, d, p, s = _window(kernel_size, dilation, padding, stride)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from refconv import checks
 from refconv.checks import Ints, Maps
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 Ratios = float | Sequence[float]
 
@@ -67,9 +68,7 @@ def fractional_max_pool2d(
     >>> fractional_max_pool2d(x, (1, 2), (1, 4), _random_samples=u)  # starts 0, 3, 5, 7
     tensor([[[1., 4., 6., 8.]]])
     """
-    y, indices = _fractional_max_pool(
-        2, input, kernel_size, output_size, output_ratio, _random_samples
-    )
+    y, indices = _at_random(2, input, kernel_size, output_size, output_ratio, _random_samples)
     return (y, indices) if return_indices else y
 
 
@@ -82,7 +81,7 @@ def fractional_max_pool2d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return maxima and indices; all as in `fractional_max_pool2d`, `return_indices` is ignored."""
-    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+    return _at_random(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
 def fractional_max_pool3d(
@@ -99,9 +98,7 @@ def fractional_max_pool3d(
     >>> fractional_max_pool3d(torch.ones(2, 5, 6, 7), 2, output_ratio=0.5).shape
     torch.Size([2, 2, 3, 3])
     """
-    y, indices = _fractional_max_pool(
-        3, input, kernel_size, output_size, output_ratio, _random_samples
-    )
+    y, indices = _at_random(3, input, kernel_size, output_size, output_ratio, _random_samples)
     return (y, indices) if return_indices else y
 
 
@@ -114,9 +111,27 @@ def fractional_max_pool3d_with_indices(
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return maxima and indices; all as in `fractional_max_pool2d`, `return_indices` is ignored."""
-    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+    return _at_random(3, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
+def _at_random(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratios | None,
+    samples: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Pool, and let a trace draw the samples itself, by an operator it knows to be random."""
+    _arguments.tensor("input", input, _arguments.ORDERED)
+    if samples is None and is_tracing() and input.dim() in (rank + 1, rank + 2):
+        n = input.shape[0] if input.dim() == rank + 2 else 1
+        c, dtype = input.shape[-rank - 1], _drawn_in(input)
+        samples = torch.rand(n, c, rank, dtype=dtype, device=input.device)
+    return _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, samples)
+
+
+@_tracing.recorded
 def _fractional_max_pool(
     rank: int,
     input: Tensor,
@@ -126,8 +141,7 @@ def _fractional_max_pool(
     samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Check everything under torch's names, complete the options, and pool a batch."""
-    _arguments.tensor("input", input, _arguments.ORDERED)
-    drawn_in = input.dtype if input.is_floating_point() else torch.float64  # whatever autocast says
+    drawn_in = _drawn_in(input)  # whatever autocast says
     input, samples = _autocast.cast(f"fractional_max_pool{rank}d", input, samples)
     k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
     o = None
@@ -142,9 +156,14 @@ def _fractional_max_pool(
     return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
 
 
+def _drawn_in(input: Tensor) -> torch.dtype:
+    """Return the dtype of an input's samples."""
+    return input.dtype if input.is_floating_point() else torch.float64
+
+
 def _samples(samples: Tensor | None, input: Tensor, f: Maps, drawn_in: torch.dtype) -> Tensor:
     """Return one number for every image, channel and axis: those given, or as torch draws them."""
-    rank, dtype = len(f.i), input.dtype if input.is_floating_point() else torch.float64
+    rank, dtype = len(f.i), _drawn_in(input)
     if samples is None:
         drawn = torch.rand(f.n, f.c, rank, dtype=drawn_in, device=input.device)
         return drawn.to(dtype)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 from torch_ext.functional.max_pooling import (
     max_pool1d_with_indices,
     max_pool2d_with_indices,
@@ -141,6 +141,7 @@ def _extreme(
     return up * y
 
 
+@_tracing.recorded
 def _lp_pool(
     rank: int, input: Tensor, p: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool
 ) -> Tensor:

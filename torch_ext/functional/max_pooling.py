@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 
 def max_pool1d(
@@ -57,7 +57,7 @@ def max_pool1d(
     >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
     """
-    y, indices = _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    y, indices = _max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
     return (y, indices) if return_indices else y
 
 
@@ -71,7 +71,7 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool2d(
@@ -90,7 +90,7 @@ def max_pool2d(
     tensor([[[ 5.,  7.],
              [13., 15.]]])
     """
-    y, indices = _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    y, indices = _max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
     return (y, indices) if return_indices else y
 
 
@@ -104,7 +104,7 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d(
@@ -124,7 +124,7 @@ def max_pool3d(
     """
     if not return_indices:
         (input,) = _autocast.cast("max_pool3d", input)
-    y, indices = _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    y, indices = _max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
     return (y, indices) if return_indices else y
 
 
@@ -138,10 +138,11 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _max_pool(
+@_tracing.recorded
+def _max_pool_with_indices(
     rank: int,
     input: Tensor,
     kernel_size: Ints,

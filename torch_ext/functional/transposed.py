@@ -6,7 +6,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 
 def conv_transpose1d(
@@ -107,6 +107,7 @@ def conv_transpose3d(
     )
 
 
+@_tracing.recorded
 def _conv_transpose(
     rank: int,
     input: Tensor,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast
+from torch_ext.functional import _arguments, _autocast, _tracing
 
 
 def max_unpool1d(
@@ -96,6 +96,7 @@ def max_unpool3d(
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
+@_tracing.recorded
 def _max_unpool(
     rank: int,
     input: Tensor,

@@ -7,6 +7,7 @@ here. Some of the means are torch's own internals, as it has no public ones: the
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch._functorch.autograd_function import (  # type: ignore[attr-defined]
 )
 from torch.autograd import Function
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
+from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from torch_ext._bridge import in_place
 
@@ -55,6 +57,21 @@ def define(
     return below_autograd
 
 
+def untraced(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a backward that a trace refuses: it is made for the sizes and options of one call."""
+
+    @wraps(backward)
+    def checked(*args: Any) -> Any:
+        if is_tracing():
+            raise RuntimeError(
+                "torch.jit.trace does not record the gradients of torch_ext: "
+                "trace the forward alone, and differentiate what the trace returns"
+            )
+        return backward(*args)
+
+    return checked
+
+
 def differentiate(name: str, function: type[Function]) -> None:
     """Give an operator its derivatives, in both modes: those of an autograd Function.
 
@@ -62,6 +79,7 @@ def differentiate(name: str, function: type[Function]) -> None:
     up for them would cost an operator each. A jvp that uses torch's own operators goes through
     `torch_ext.functions.keeping.through_levels`.
     """
+    function.backward = staticmethod(untraced(function.backward))  # type: ignore[method-assign]
     apply = super(Function, function).apply  # type: ignore[misc]  # of this level alone
 
     def kernel(*args: Any) -> Any:

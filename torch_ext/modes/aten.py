@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
+from torch.jit import is_tracing  # type: ignore[attr-defined]
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -109,6 +110,11 @@ class Kernels(TorchDispatchMode):
         kernel = KERNELS.get(func)
         if kernel is None and not of_the_family(func):
             return func(*args, **kwargs)
+        if is_tracing():
+            raise RuntimeError(
+                'torch.jit.trace does not run inside of override(level="aten"): trace outside, and '
+                "call what was traced inside; or trace inside of override(), to keep the reference"
+            )
         if any(isinstance(leaf, Tensor) and leaf.is_mkldnn for leaf in tree_leaves((args, kwargs))):
             raise refuse(func)
         if kernel is not None:
