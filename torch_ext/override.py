@@ -21,20 +21,20 @@ def override(level: Literal["function", "aten"] = "function") -> Functions | Ker
     by every public name (private ones, torch._C._nn's, torch does not show to a mode there). What
     it cannot see is code that was scripted or traced before, which torch runs without Python: use
     the other level. A trace made inside is the reference's for good, at every size, and needs
-    `import torch_ext` where it is loaded.
-    The branches of torch.cond, while_loop and the like are refused. What a checkpoint computes
-    again in a backward after the context is torch's, unless torch.utils.checkpoint is given a
-    `context_fn` that opens one.
+    `import torch_ext` where it is loaded. The branches of torch.cond, while_loop and the like are
+    refused. What a checkpoint computes again in a backward after the context is torch's, unless
+    torch.utils.checkpoint is given a `context_fn` that opens one.
 
     `level="aten"` replaces the kernels under torch: ATen's operators, those of the gradients among
     them. Derivatives are by torch's own formulas, over reference kernels, for as long as the
     context is open: a backward after it is torch's. It reaches scripted, traced and exported code,
     and what runs under inference mode. Compiled functions run under it as they were written (and
     torch leaves them so until `torch.compiler.reset()`), and `fullgraph=True` around it is torch's
-    error. torch.jit.trace inside is refused: what was traced outside is reached as it is. Three things are of other operators when they arrive, and stay torch's: an adaptive
-    average to size 1, unless under inference mode, which is a mean by then; the gradients of
-    `conv_tbc`, which are matrix products; and the kernel that torch.compile made of a pool for the
-    backward of what was compiled and called before.
+    error. torch.jit.trace inside is refused: what was traced outside is reached as it is. Three
+    things are of other operators when they arrive, and stay torch's: an adaptive average to size 1,
+    unless under inference mode, which is a mean by then; the gradients of `conv_tbc`, which are
+    matrix products; and the kernel that torch.compile made of a pool for the backward of what was
+    compiled and called before.
 
     Neither level has a reference for `out=`, nor for what only one library of torch computes
     (quantized, oneDNN's own layout, cuDNN, MIOpen, MPS): that is refused, and not passed on. An
