@@ -4,6 +4,7 @@ One set of options serves both, in the order of torch.ops.aten.convolution: stri
 dilation, transposed, output_padding, groups.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -224,21 +225,55 @@ def vmap_bias(
     return batches.from_channels(y, info.batch_size), 1
 
 
+# --------------------------------------------------------------------------- flops
+
+
+def flops(
+    x_shape: Sizes,
+    weight_shape: Sizes,
+    bias_shape: Sizes | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    transposed: bool,
+    *options: Any,
+    out_shape: Sizes,
+) -> int:
+    """Two for each product of a weight, at every place of the smaller of the two maps."""
+    small = x_shape if transposed else out_shape
+    return 2 * small[0] * math.prod(small[2:]) * math.prod(weight_shape)
+
+
+def flops_grad_input(
+    input_shape: Sizes, weight_shape: Sizes, grad_shape: Sizes, *options: Any, out_shape: Sizes
+) -> int:
+    """As many as the forward has, whose result grad_output is."""
+    return flops(input_shape, weight_shape, None, *options, out_shape=grad_shape)
+
+
+def flops_grad_weight(
+    x_shape: Sizes, weight_shape: Sizes, grad_shape: Sizes, *options: Any, out_shape: Sizes
+) -> int:
+    """As many, but as torch counts them: with the channels of all groups for each filter."""
+    groups: int = options[-1]
+    return groups * flops(x_shape, weight_shape, None, *options, out_shape=grad_shape)
+
+
 # --------------------------------------------------------------------------- operators
 
 CONVOLUTION = define(
     f"convolution(Tensor x, Tensor weight, Tensor? bias, {OPTIONS}) -> Tensor",
-    convolution, fake_convolution, vmap_convolution,
+    convolution, fake_convolution, vmap_convolution, flops,
 )  # fmt: skip
 GRAD_INPUT = define(
     f"convolution_grad_input(SymInt[] input_shape, Tensor weight, Tensor grad_output, {OPTIONS}) "
     "-> Tensor",
-    convolution_grad_input, fake_grad_input, vmap_grad_input,
+    convolution_grad_input, fake_grad_input, vmap_grad_input, flops_grad_input,
 )  # fmt: skip
 GRAD_WEIGHT = define(
     f"convolution_grad_weight(Tensor x, SymInt[] weight_shape, Tensor grad_output, {OPTIONS}) "
     "-> Tensor",
-    convolution_grad_weight, fake_grad_weight, vmap_grad_weight,
+    convolution_grad_weight, fake_grad_weight, vmap_grad_weight, flops_grad_weight,
 )  # fmt: skip
 GRAD_BIAS = define(
     "convolution_grad_bias(Tensor grad_output) -> Tensor",

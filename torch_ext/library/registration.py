@@ -17,6 +17,7 @@ from torch._functorch.autograd_function import (  # type: ignore[attr-defined]
 from torch.autograd import Function
 from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.jit import is_tracing  # type: ignore[attr-defined]
+from torch.utils.flop_counter import register_flop_formula
 
 from torch_ext._bridge import in_place
 
@@ -26,7 +27,11 @@ LIBRARY = torch.library.Library("refconv", "DEF")
 
 
 def define(
-    schema: str, kernel: Callable[..., Any], fake: Callable[..., Any], vmap: Rule
+    schema: str,
+    kernel: Callable[..., Any],
+    fake: Callable[..., Any],
+    vmap: Rule,
+    flops: Callable[..., int] | None = None,
 ) -> Callable[..., Any]:
     """Make torch.ops.refconv.<name> of a schema, and return it as it is below autograd.
 
@@ -37,13 +42,18 @@ def define(
             may be symbolic.
         vmap: the rule (info, in_dims, *args) -> (result, out_dims), as for
             `torch.library.register_vmap`.
+        flops: what `torch.utils.flop_counter` counts for a call, from the arguments, with shapes in
+            place of tensors, and `out_shape`; None counts nothing.
     """
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     LIBRARY.impl(name, in_place(kernel), "CompositeExplicitAutograd")
     torch.library.register_fake(f"refconv::{name}", fake, lib=LIBRARY)
     torch.library.register_vmap(f"refconv::{name}", vmap, lib=LIBRARY)
-    operator = getattr(torch.ops.refconv, name).default
+    packet = getattr(torch.ops.refconv, name)
+    if flops is not None:
+        register_flop_formula(packet)(flops)
+    operator = packet.default
 
     def below_autograd(*args: Any) -> Any:
         # the modes are those of the levels of torch.func below this one, whose turn is next
