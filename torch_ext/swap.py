@@ -115,6 +115,15 @@ def swap(
     reason in the report: subclasses, which may compute something else (`override` reaches what they
     call), quantized and scripted modules, and layers whose `forward` was set on the instance.
 
+    A swapped layer is an instance of torch's class, but its class is another. Tools that look
+    classes up by identity (`type(m) is nn.Conv2d`, a dictionary of classes) do not know it:
+    torch.ao.quantization's fuse_modules refuses it, its prepare, prepare_qat and convert pass it
+    over. Call `restore(model)` before such a tool, and `swap` again after it. What asks by
+    isinstance or takes parameters goes on working: parametrizations, pruning, fuse_conv_bn_eval.
+    `torch.jit.trace` records the reference, for every size; to load a saved trace elsewhere,
+    `import torch_ext` there. `torch.jit.script` is refused: it takes a restored model, and
+    `override(level="aten")` reaches what it made.
+
     Args:
         model: changed in place; may itself be such a layer.
         only: exchange these and no others.
