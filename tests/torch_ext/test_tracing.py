@@ -285,18 +285,20 @@ def test_gradients_of_every_kind_of_what_was_traced() -> None:
         same(transform(traced), transform(f))
 
 
-@pytest.mark.parametrize("inside", [False, True])
-def test_autocast_is_recorded_and_obeyed(inside: bool) -> None:
-    """As torch has it: a trace keeps the casts it was made with, and has those of where it runs."""
-    w = torch.ones(1, 2, 2, 2)
-    for f in (F, functional):
-        with torch.autocast("cpu", enabled=inside):
-            traced = trace(lambda x, f=f: (f.conv2d(x, w), f.avg_pool3d(x, 2)), X)
-        convolved, averaged = traced(OTHER)
-        assert convolved.dtype == (torch.bfloat16 if inside else torch.float32)
-        with torch.autocast("cpu"):
-            convolved, averaged = traced(OTHER.bfloat16() if inside else OTHER)
-        assert (convolved.dtype, averaged.dtype) == (torch.bfloat16, torch.float32)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("made_inside", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_autocast_is_recorded_and_obeyed(name: str, made_inside: bool, dtype: torch.dtype) -> None:
+    """A trace keeps the casts it was made with, and has those of where it runs."""
+    case = CASES[name]
+    tensors = case.draw(Draw(dtype))
+    with torch.autocast("cpu", enabled=made_inside):
+        traced = trace(case.ours, *tensors)
+    with torch.autocast("cpu", enabled=not made_inside):
+        found = values(traced(*tensors))
+    with torch.autocast("cpu"):
+        expected = values(case.torchs(*tensors))
+    assert [y.dtype for y in found] == [y.dtype for y in expected]
 
 
 # --------------------------------------------------------------------------- refused
@@ -344,6 +346,7 @@ def test_the_names_that_traces_are_saved_with() -> None:
         "conv_transpose": f"{convolved} output_padding groups dilation",
         "unfold": "input kernel_size dilation padding stride",
         "fold": "input output_size kernel_size dilation padding stride",
+        "max_pool": f"{pooled} padding dilation ceil_mode",
         "max_pool_with_indices": f"{pooled} padding dilation ceil_mode",
         "max_unpool": "rank input indices kernel_size stride padding output_size",
         "avg_pool": f"{pooled} padding ceil_mode count_include_pad divisor_override",

@@ -1,7 +1,8 @@
 """The conv, pool and fold functions of `torch.nn.functional`, computed by refconv.
 
 Names, parameter order, defaults and the types of errors are torch's. Gradients of any order,
-reverse and forward, are the reference's too.
+reverse and forward, are the reference's too. `torch.jit.trace` records a call whole, for inputs of
+every size; TorchScript compiles none of these functions.
 """
 
 import torch_ext.functions  # noqa: F401  (the derivatives of the operators called here)

@@ -57,8 +57,8 @@ def max_pool1d(
     >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
     """
-    y, indices = _max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return (y, indices) if return_indices else y
+    pool = _max_pool_with_indices if return_indices else _max_pool
+    return pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool1d_with_indices(
@@ -90,8 +90,8 @@ def max_pool2d(
     tensor([[[ 5.,  7.],
              [13., 15.]]])
     """
-    y, indices = _max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return (y, indices) if return_indices else y
+    pool = _max_pool_with_indices if return_indices else _max_pool
+    return pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool2d_with_indices(
@@ -122,10 +122,8 @@ def max_pool3d(
     >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)
     (tensor([[[[7.]]]]), tensor([[[[7]]]]))
     """
-    if not return_indices:
-        (input,) = _autocast.cast("max_pool3d", input)
-    y, indices = _max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
-    return (y, indices) if return_indices else y
+    pool = _max_pool_with_indices if return_indices else _max_pool
+    return pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d_with_indices(
@@ -139,6 +137,22 @@ def max_pool3d_with_indices(
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
     return _max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_tracing.recorded
+def _max_pool(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+) -> Tensor:
+    """Pool without indices, which autocast has a rule of its own for."""
+    (input,) = _autocast.cast(f"max_pool{rank}d", input)
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    return _max_pool_with_indices(rank, input, *window)[0]
 
 
 @_tracing.recorded
