@@ -26,10 +26,12 @@ def every_kind_of(name: str) -> list[nn.Module]:
 @pytest.mark.parametrize("name", NAMES)
 def test_scripting_is_refused_and_says_what_to_do(name: str) -> None:
     for layer in every_kind_of(name):
+        state = [dict(vars(module)) for module in layer.modules()]
         with pytest.raises(RuntimeError, match=f"cannot compile torch_ext.nn.{name}") as refusal:
             torch.jit.script(layer)
         text = str(refusal.value)
         assert len(text) <= 300
+        assert state == [vars(module) for module in layer.modules()]
         assert all(word in text for word in ("torch.jit.trace", "restore", 'level="aten"'))
 
 

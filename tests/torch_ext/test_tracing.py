@@ -1,15 +1,18 @@
 """torch.jit.trace: what was traced at one size is right at every other, or was refused."""
 
+import copy
 import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 import torch_ext
 from cases import CASES, Draw, values
@@ -55,14 +58,15 @@ def test_every_function_at_another_size(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor to a Python float")  # norm_type=tensor(2.)
-@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("how", ["built", "swapped", "overridden"])
 @pytest.mark.parametrize(("name", "row"), LAYERS)
-def test_every_layer_at_another_size(integers, name: str, row: int, swapped: bool) -> None:
+def test_every_layer_at_another_size(integers, name: str, row: int, how: str) -> None:
     case = Case(integers, name, row)
-    if swapped:
-        torch_ext.swap(case.original)
-    layer = case.original if swapped else case.ours
-    traced = trace(layer, *case.inputs)
+    layer = case.ours if how == "built" else case.original
+    if how == "swapped":
+        torch_ext.swap(layer)
+    with torch_ext.override() if how == "overridden" else nullcontext():
+        traced = trace(layer, *case.inputs)
     inputs = larger(case, name)
     found = []
     for each in (traced, case.ours):
@@ -246,6 +250,40 @@ def test_what_is_done_with_traces(kind: str, tmp_path) -> None:
         traced = torch.jit.load(tmp_path / "net.pt")
     for _ in range(3):
         close(traced(OTHER), expected)
+
+
+def test_torchs_own_check_of_a_trace_passes_in_silence() -> None:
+    net = Net()
+    expected = net(OTHER)
+    torch_ext.swap(net)
+    close(torch.jit.trace(net, X)(OTHER), expected)
+
+
+def test_a_trace_is_called_from_scripted_code_and_under_inference_mode() -> None:
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.AdaptiveMaxPool2d((3, None)))
+    expected = net(OTHER)
+    torch_ext.swap(net)
+    scripted = torch.jit.script(nn.Sequential(trace(net, X), nn.ReLU()))
+    with torch.inference_mode():
+        found = scripted(OTHER)
+    close(found, expected.relu())
+
+
+def test_what_a_trace_runs_is_counted() -> None:
+    net = Net()
+    counts = []
+    for model in (net, trace(torch_ext_of(net), X)):
+        with FlopCounterMode(display=False) as counter:
+            model(OTHER).sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
+def torch_ext_of(net: nn.Module) -> nn.Module:
+    """Return a swapped copy."""
+    twin = copy.deepcopy(net)
+    torch_ext.swap(twin)
+    return twin
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 Each is a subclass of its namesake: constructor, parameters, state_dict, repr and pickling are
 torch's, the forward alone is replaced. Padding modes other than zeros pad with torch first.
+`torch.jit.trace` records them, `torch.jit.script` is refused.
 
 >>> import torch
 >>> layer = ConvTranspose2d(3, 8, 3, stride=2)
