@@ -4,7 +4,7 @@
 
 Window j starts at floor((j + u) alpha) - floor(u alpha), alpha = (i - k) / (O - 1), with one random
 number u for every image, channel and axis; the last always ends where the input does. So the steps
-are floor(alpha) or one more, at random places.
+are floor(alpha) or one more, at random places (where no product rounds: 1 + u may be 2).
 """
 
 import math

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn import functional
@@ -129,22 +129,55 @@ def test_torch(case: Case, special: bool, scale: tuple[float, float]) -> None:
     assert same_sum(got, gx.numpy())
 
 
-@given(st.integers(1, 60), st.integers(1, 4), st.integers(1, 20), st.floats(0, 1))
-def test_steps_are_a_fraction_rounded_down_or_up(i: int, k: int, o: int, u: float) -> None:
-    """The windows lie inside, in order, at steps of floor(alpha) or one more, to the very end."""
+def rounded(v: Fraction, dtype: Any) -> Fraction:
+    """Return a fraction from 0 on rounded to the dtype's significand, half to even."""
+    if not v:
+        return v
+    exponent = v.numerator.bit_length() - v.denominator.bit_length()
+    exponent -= v < Fraction(2) ** exponent  # 2**exponent <= v < 2**(exponent + 1)
+    unit = Fraction(2) ** (exponent - np.finfo(dtype).nmant)
+    return round(v / unit) * unit
+
+
+def first_taps(i: int, k: int, o: int, u: Any) -> Array:
+    """Return where the windows start: the largest of an ascending window is its last."""
+    x = np.arange(i, dtype=u.dtype).reshape(1, 1, i)
+    _, indices = refconv.fractional_max_pool(x, k, o, None, True, u.reshape(1, 1, 1))
+    return np.asarray(indices[0, 0] - (k - 1))
+
+
+SIZES = (st.integers(1, 60), st.integers(1, 4))  # i, k
+
+
+@given(
+    *SIZES,
+    st.integers(1, 20),
+    st.one_of(*(st.floats(0, 1, width=n).map(np.dtype(f"f{n // 8}").type) for n in (16, 32, 64))),
+)
+@example(i=3, k=1, o=3, u=np.float64(0.9999999999999999))  # 1 + u is 2: a step of 2 where alpha = 1
+def test_starts_are_products_rounded_in_the_dtype_of_the_samples(
+    i: int, k: int, o: int, u: Any
+) -> None:
+    """trunc((j + u) alpha) - trunc(u alpha): quotient, sum and products each rounded once."""
     i = max(i, o + k - 1)
-    x = np.arange(i, dtype=np.float64).reshape(1, 1, i)
-    _, indices = refconv.fractional_max_pool(x, k, o, None, True, np.array([[[u]]]))
-    first = indices[0, 0] - (k - 1)  # the largest of a window is its last
-    assert first[-1] == i - k
+    expected = [i - k]  # the last window ends where the input does
     if o > 1:
-        assert first[0] == 0
-        alpha = Fraction(i - k, o - 1)
-        steps = np.diff(first)
-        assert steps.min() >= math.floor(alpha) - 1
-        assert steps.max() <= math.ceil(alpha) + 1
-        assert (steps[:-1] >= math.floor(alpha)).all()
-        assert (steps[:-1] <= math.ceil(alpha)).all()
+        alpha = rounded(Fraction(i - k, o - 1), u.dtype)
+        sums = [rounded(j + Fraction(float(u)), u.dtype) for j in range(o - 1)]
+        products = [math.floor(rounded(each * alpha, u.dtype)) for each in sums]
+        expected = [min(each - products[0], i - k) for each in products] + expected
+    assert first_taps(i, k, o, u).tolist() == expected
+
+
+@given(*SIZES, st.sampled_from([2, 3, 5, 9, 17]), st.integers(0, 16))
+def test_steps_are_a_fraction_rounded_down_or_up(i: int, k: int, o: int, sixteenths: int) -> None:
+    """Where no product rounds: alpha and u have few bits."""
+    i = max(i, o + k - 1)
+    first = first_taps(i, k, o, np.float64(sixteenths / 16))
+    alpha = Fraction(i - k, o - 1)
+    assert first[0] == 0
+    steps = np.diff(first)
+    assert ((steps == math.floor(alpha)) | (steps == math.ceil(alpha))).all()
 
 
 @given(cases(ranks=(1, 2, 3), dtypes=(np.float64,)))
