@@ -105,14 +105,9 @@ def bits(tensor: Tensor) -> int:
 
 
 def differing(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
-    """Return the names of the tensors that are not the same bits."""
+    """Return the names of the tensors that differ in a bit; of a sum that is zero, either sign."""
     assert one.keys() == other.keys()
-    return [name for name in one if not same(one[name], other[name])]
-
-
-def same(one: Tensor, other: Tensor) -> bool:
-    """Compare bits, those of -0.0 and of NaN too."""
-    return torch.equal(one.view(torch.int64), other.view(torch.int64))
+    return [name for name in one if not torch.equal(one[name], other[name])]
 
 
 def compare(title: str, wrap: Wrap, console: Console) -> bool:

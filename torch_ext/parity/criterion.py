@@ -38,6 +38,11 @@ def same_bits(a: Tensor, b: Tensor) -> Tensor:
     return same
 
 
+def same_sums(a: Tensor, b: Tensor) -> Tensor:
+    """Return where two tensors hold the same number; of a zero, either sign."""
+    return same_bits(a + 0.0, b + 0.0)
+
+
 def alike(got: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
     """Return what is wrong with the kind of a result, if anything."""
     if not isinstance(got, Tensor):

@@ -58,15 +58,22 @@ class Failure:
         lines += [f"{name} = {literal(leaves[name], self.device)}" for name in given]
         if quantity in leaves:
             lines += [f"before = {quantity}.detach().clone()", *calls(self, "y (no grad)", leaves)]
-            lines += [f"raise SystemExit(not torch.equal(before, {quantity}))"]
+            lines += [f"raise SystemExit(not ({same_bits('before', quantity)}).all())"]
             return "\n".join(lines) + "\n"
         lines += ["", *calls(self, quantity, leaves)]
         if self.message == UNREPEATED:
             lines += ["", "first = got", *calls(self, quantity, leaves)]
-            lines += ["print(first, got)", "raise SystemExit(not torch.equal(first, got))"]
+            lines += ["print(first, got)"]
+            lines += [f"raise SystemExit(not ({same_bits('first', 'got')}).all())"]
             return "\n".join(lines) + "\n"
         lines += ["", *comparison(self, quantity, expected[quantity])]
         return "\n".join(lines) + "\n"
+
+
+def same_bits(one: str, other: str) -> str:
+    """Return the expression of where two tensors hold the same bits, all NaN being one."""
+    signs = f"({one}.signbit() == {other}.signbit())"
+    return f"({one} == {other}) & {signs} | {one}.isnan() & {other}.isnan()"
 
 
 def imported(name: str | None) -> list[str]:
@@ -129,22 +136,22 @@ def calls(failure: Failure, quantity: str, leaves: dict[str, Tensor]) -> list[st
 def comparison(failure: Failure, quantity: str, expected: Exact | Tensor) -> list[str]:
     """Return the lines that hold `got` against what is expected."""
     out = FORMATS[failure.dtype]
-    equal = "(got == expected) & (got.signbit() == expected.signbit())"
+    equal = "(got == expected) | got.isnan() & expected.isnan()"
     if isinstance(expected, Tensor):
         lines = [f"expected = {literal(expected.detach())}"]
+        equal = same_bits("got", "expected")
     elif failure.tier == "exact" and criterion.rounds_once(quantity, expected, out):
         once = torch.from_numpy(expected.rounded(out)).to(failure.dtype)
-        equal = "(got == expected)"
         lines = [f"expected = {literal(once)}"]
     else:
         accumulate = criterion.accumulator(failure.dtype) if quantity in FORWARD else out
         bound = expected.bound(accumulate, out).astype(np.float64)
         lines = [f"expected = {literal(torch.from_numpy(expected.rounded(FLOAT64)))}"]
         lines += [f"allowed = {literal(torch.from_numpy(bound))}"]
-        equal = "((got.double() - expected).abs() <= allowed)"
+        equal = "((got.double() - expected).abs() <= allowed) | got.isnan() & expected.isnan()"
     lines += ["got = got.detach().cpu()", "assert got.shape == expected.shape, got.shape"]
     lines += [f"assert got.dtype == {failure.dtype if quantity != 'indices' else torch.int64}"]
-    lines += [f"right = {equal} | got.isnan() & expected.isnan()"]
+    lines += [f"right = {equal}"]
     name = f"{quantity} of {failure.case.op}, {spelled(failure.dtype)}"
     return [
         *lines,

@@ -28,9 +28,10 @@ WIDTH = 110  # of the table
 class Row:
     """An operator in one dtype.
 
-    `bit_equal` counts the cases whose exact tier gave our bits in every quantity; `omega` is the
-    largest error in units of u S, u that of the dtype, the candidate's and `omega_ours`;
-    `narrow` counts the gradients that show sums kept in the half itself, by quantity.
+    `bit_equal` counts the cases whose exact tier gave our bits in every quantity (of a sum that is
+    zero, either sign); `omega` is the largest error in units of u S, u that of the dtype, the
+    candidate's and `omega_ours`; `narrow` counts the gradients that show sums kept in the half
+    itself, by quantity.
     """
 
     op: str

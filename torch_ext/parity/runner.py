@@ -164,9 +164,7 @@ class Trial:
             if not finding.message or not known(failure):
                 row.omega = max(row.omega, finding.omega)
         if self.tier == "exact" and found.keys() == ours.keys() and not failures:
-            row.bit_equal += all(
-                bool(criterion.same_bits(found[q].detach().cpu(), ours[q]).all()) for q in ours
-            )
+            row.bit_equal += all(self.equal(q, found[q].detach().cpu(), ours[q]) for q in ours)
         return failures or self.repeated(found)
 
     def repeated(self, first: Values) -> list[Failure]:
@@ -184,6 +182,12 @@ class Trial:
         dtype = torch.int64 if quantity == "indices" else self.dtype
         message = criterion.alike(result, self.expected[quantity].shape, dtype, self.device)
         return Finding(message) if message else self.against_exact(quantity, result.detach().cpu())
+
+    def equal(self, quantity: str, one: Tensor, other: Tensor) -> bool:
+        """Return whether two results of a quantity agree; of a sum that is zero, either sign."""
+        chosen = isinstance(self.expected[quantity], Tensor)
+        same = criterion.same_bits if chosen else criterion.same_sums
+        return bool(same(one, other).all())
 
     def demands_bits(self, quantity: str) -> bool:
         """Return whether every right implementation gives the same bits."""
