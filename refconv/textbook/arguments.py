@@ -28,6 +28,8 @@ def as_numbers(name: str, value: ArrayLike) -> Array:
             f"{name} must be an array or nested lists of equal lengths, got {described(value)}: "
             f"{str(error)[:100]}"
         ) from None
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be masked: fill it, got {described(value)}")
     if array.dtype.kind == "f":
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind not in "bui":

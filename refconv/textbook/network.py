@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike
 
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.pooling.max import max_pool, max_pool_grad
-from refconv.textbook.arguments import Array, as_array, as_floats, as_numbers, expect_shape
+from refconv.textbook.arguments import (
+    Array,
+    as_array,
+    as_floats,
+    as_number,
+    as_numbers,
+    described,
+    expect_shape,
+)
 from refconv.textbook.layer import relu, relu_prime
 
 POOL = 2
@@ -47,6 +55,10 @@ class Cache(NamedTuple):
     p2: Array
 
 
+# all fields are arrays: help() would repeat it for each, in one long line
+Parameters.__new__.__annotations__ = {}
+Cache.__new__.__annotations__ = {}
+
 Step = tuple[Parameters, float]  # new parameters, and the error before
 
 
@@ -57,7 +69,7 @@ def forward(theta: Parameters, images: ArrayLike) -> tuple[Array, Cache]:
     ValueError for filters of even size or a w3 that does not match what arrives at the last layer;
     what `conv` raises for the rest.
     """
-    theta = _floating(theta)
+    theta = _floating("theta", theta)
     images = _as_theta("images", images, theta)
     x1 = conv(images, theta.w1, theta.b1, padding=_same("w1", theta.w1))
     p1, winner1 = max_pool(relu(x1), POOL, return_indices=True)
@@ -103,8 +115,11 @@ def backward(theta: Parameters, cache: Cache, delta3: Array) -> Parameters:
     delta3 (B, classes), as from `cross_entropy` -> gradients, each of the shape of its parameter.
     Source: [J] (13), (20) and its Pooling Layer.
     """
-    theta = _floating(theta)
+    theta = _floating("theta", theta)
+    if not isinstance(cache, Cache):
+        raise TypeError(f"cache must be forward's second result, got {described(cache)}")
     delta3 = _as_theta("delta3", delta3, theta)
+    expect_shape("delta3", delta3, (len(cache.p2), len(theta.b3)))
     dp2 = (delta3 @ theta.w3).reshape(cache.p2.shape)  # (B, classes) (classes, F)
     delta2 = max_pool_grad(cache.x2.shape, cache.winner2, dp2, POOL) * relu_prime(cache.x2)
     dp1 = conv_grad_input(cache.p1.shape, theta.w2, delta2, padding=_same("w2", theta.w2))
@@ -126,7 +141,8 @@ def sgd_step(theta: Parameters, gradient: Parameters, rate: float) -> Parameters
     >>> sgd_step(one, one, 0.25).w1.tolist()
     [0.75]
     """
-    pairs = zip(_floating(theta), _floating(gradient), strict=True)
+    pairs = zip(_floating("theta", theta), _floating("gradient", gradient), strict=True)
+    rate = as_number("rate", rate)
     return Parameters(*(p - rate * g for p, g in pairs))
 
 
@@ -137,8 +153,10 @@ def train_step(theta: Parameters, images: ArrayLike, labels: ArrayLike, rate: fl
     return sgd_step(theta, backward(theta, cache, delta3), rate), E
 
 
-def _floating(theta: Parameters) -> Parameters:
+def _floating(name: str, theta: Parameters) -> Parameters:
     """Weights are real numbers: integers become float64, floats stay."""
+    if not isinstance(theta, Parameters):
+        raise TypeError(f"{name} must be network.Parameters, got {described(theta)}")
     return Parameters(
         *(as_floats(as_numbers(k, v)) for k, v in zip(theta._fields, theta, strict=True))
     )

@@ -18,6 +18,7 @@ THETA = network.Parameters(
     *(np.ones(shape) for shape in [(3, 2, 3, 3), (3,), (2, 3, 5, 5), (2,), (4, 4), (4,)])
 )
 
+IMAGES = np.ones((1, 2, 8, 4))
 LONG = list(range(5000))
 
 # who misreads the docstring, or mixes up two functions -> what is said
@@ -59,6 +60,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: textbook.relu(torch.ones(2, requires_grad=True)), ValueError,
      r"x must be .*detach\(\)"),
     (lambda: textbook.squared_error([1], [b"x"]), TypeError, r"y must hold integers or floats"),
+    (lambda: textbook.relu(np.ma.masked_equal([1, 2], 2)), TypeError, r"x must not be masked"),
     # axes: a batch, a channel, a number
     (lambda: textbook.cross_correlation(X[None, None], W), ValueError,
      r"I .*\(H, W\), got .*1, 1, 4"),
@@ -88,6 +90,12 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: textbook.rot180(np.ones((1,) * 64)), ValueError, r"w must be a non-empty .*got shape"),
     (lambda: textbook.dx_dw(X, (2, 2), 10**4000, 0), ValueError, r"\(m, n\) must lie inside"),
     # the network
+    (lambda: network.forward(tuple(THETA), X), TypeError, r"theta must be network.*tuple of 6"),
+    (lambda: network.backward(THETA, (X, W), W), TypeError, r"cache must be forward.s second"),
+    (lambda: network.backward(THETA, network.forward(THETA, IMAGES)[1], W), ValueError,
+     r"delta3 must have shape \(1, 4\), got \(2, 2\)"),
+    (lambda: network.sgd_step(THETA, X, 0.1), TypeError, r"gradient must be network\.Parameters"),
+    (lambda: network.sgd_step(THETA, THETA, "fast"), TypeError, r"rate must hold .*got 'fast'"),
     (lambda: network.cross_entropy(W, [0.0, 1.0]), TypeError, r"labels must hold integers"),
     (lambda: network.forward(THETA._replace(w1="w1"), X), TypeError,
      r"w1 must hold integers or fl"),

@@ -197,8 +197,7 @@ BUGS: list[tuple[Callable[..., Any], str, str, Check]] = [
 
 def with_bug(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:
     """The same function from its own source, changed in one place of its code."""
-    lines = inspect.getsource(function).replace(inspect.getdoc(function) or "", "")
-    head, code = lines.rsplit('"""', 1)
+    head, code = inspect.getsource(function).rsplit('"""', 1)
     assert code.count(right) == 1, f"{function.__name__} holds {right!r} {code.count(right)} times"
     names: dict[str, Any] = dict(vars(inspect.getmodule(function)))
     exec(f'{head}"""{code.replace(right, wrong)}', names)
