@@ -200,7 +200,8 @@ def moveaxis(a: Any, source: Any, destination: Any) -> ndarray:
 
 
 def expand_dims(a: Any, axis: Any) -> ndarray:
-    return _call(np.expand_dims, a, tuple(axis))
+    assert isinstance(axis, int | tuple), "CuPy takes no list"
+    return _call(np.expand_dims, a, axis)
 
 
 def broadcast_to(array: Any, shape: Any) -> ndarray:

@@ -52,7 +52,7 @@ def side_by_side(planes: Array, axes: Sequence[Axis], box: Box, beyond: float) -
         shape += at.shape[1:]
         flat = at.reshape(len(at), outside.size)  # (P, o k)
         if len(flat) > 1:  # every plane its own
-            others = [a for a in range(1, x.ndim) if a != number]
+            others = tuple(a for a in range(1, x.ndim) if a != number)
             x = xp.take_along_axis(x, xp.expand_dims(flat[box[0]], others), number)
         elif (xp.diff(flat[0]) == 1).all():  # side by side as they are
             first = int(flat[0, :1].sum())
@@ -105,7 +105,7 @@ def largest(planes: Array, axes: Sequence[Axis]) -> tuple[Array, Array]:
         total: Array = xp.zeros((1,) * (1 + len(i)), np.int64)
         for number, (windows, side, step) in enumerate(zip(axes, box[1:], steps, strict=True), 1):
             first = windows.first[box[0] if len(windows.first) > 1 else slice(None), side]
-            others = [a for a in range(1, 1 + len(i)) if a != number]
+            others = tuple(a for a in range(1, 1 + len(i)) if a != number)
             total = total + xp.expand_dims(first, others) * step
         return total
 
