@@ -5,11 +5,11 @@ stream and allocator are set, and keeps what it returns in memory of that alloca
 """
 
 import ctypes
-import weakref
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class CuPy:
 
     def __init__(self) -> None:
         self.log: list[Any] = []
+        self.entries = threading.local()  # how many surroundings this thread is within
         self.compute_type = TF32
         self.shared: list[Any] = []  # the memory of tensors, as arrays
         self.cuda = SimpleNamespace(
@@ -31,7 +32,10 @@ class CuPy:
             Stream=SimpleNamespace(
                 from_external=lambda stream: self.entered("stream", stream.__cuda_stream__()[1])
             ),
-            PythonFunctionAllocator=Allocator,
+            UnownedMemory=UnownedMemory,
+            MemoryPointer=lambda memory, offset: SimpleNamespace(
+                mem=memory, ptr=memory.ptr + offset
+            ),
             using_allocator=self.using_allocator,
         )
         self._core = SimpleNamespace(
@@ -43,14 +47,19 @@ class CuPy:
     @contextmanager
     def entered(self, what: str, which: Any) -> Iterator[None]:
         self.log.append((what, which))
+        self.entries.count = self.count() + 1
         try:
             yield
         finally:
+            self.entries.count -= 1
             self.log.append((f"end of {what}", which))
+
+    def count(self) -> int:
+        return getattr(self.entries, "count", 0)
 
     @contextmanager
     def using_allocator(self, malloc: Any) -> Iterator[None]:
-        self.allocator = malloc.__self__
+        self.malloc = malloc
         with self.entered("allocator", None):
             yield
 
@@ -66,9 +75,7 @@ class CuPy:
 
     def ready(self) -> None:
         """Assert that this is where and how torch would compute."""
-        begun = [what for what, _ in self.log if not what.startswith("end")]
-        ended = [what for what, _ in self.log if what.startswith("end")]
-        assert len(begun) - len(ended) == 3, "outside of device, stream and allocator"
+        assert self.count() == 3, "outside of device, stream and allocator"
         assert self.compute_type == FULL, "a matmul could round to TF32"
 
     def call(self, *args: Any, **options: Any) -> foreign.ndarray:
@@ -82,27 +89,24 @@ class CuPy:
         That is freed when the array is gone.
         """
         self.ready()
-        if not hasattr(array, "address"):
+        if not hasattr(array, "block"):
             inside = array._inside
             assert not any(np.shares_memory(inside, each) for each in self.shared), "not a result"
-            array.address = self.allocator.functions[0](OFFSET + inside.nbytes, 0)
-            memory = (ctypes.c_uint8 * (OFFSET + inside.nbytes)).from_address(array.address)
+            array.block = self.malloc(OFFSET + inside.nbytes)
+            memory = (ctypes.c_uint8 * (OFFSET + inside.nbytes)).from_address(array.block.ptr)
             moved = np.frombuffer(memory, np.uint8, inside.nbytes, OFFSET)
             array._inside = moved.view(inside.dtype).reshape(inside.shape)
             array._inside[...] = inside
-            weakref.finalize(array, self.allocator.functions[1], array.address, 0)
-        mem = SimpleNamespace(ptr=array.address)
-        return SimpleNamespace(mem=mem, ptr=array.address + OFFSET)
+        return SimpleNamespace(mem=array.block.mem, ptr=array.block.ptr + OFFSET)
 
 
-class Allocator:
-    """Functions that allocate and free, as CuPy wants them."""
+class UnownedMemory(NamedTuple):
+    """Memory, and the object that keeps it."""
 
-    def __init__(self, malloc: Callable[[int, int], int], free: Callable[[int, int], None]) -> None:
-        self.functions = malloc, free
-
-    def malloc(self, size: int) -> Any:
-        raise AssertionError("the double calls the functions itself")
+    ptr: int
+    size: int
+    owner: Any
+    device: int | None
 
 
 CALL = foreign._call

@@ -6,12 +6,16 @@ implementations agree in each bit, for values and for derivatives.
 
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
+import cupy_double
+import foreign
 import refconv
+from torch_ext._bridge import cuda
 
 Draw = Callable[..., Tensor]
 Operator = Callable[..., Tensor]
@@ -83,3 +87,17 @@ def calls(monkeypatch):
     for name in WATCHED:
         monkeypatch.setattr(refconv, name, partial(spy, name, getattr(refconv, name)))
     return made
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Put the double in CuPy's place, and the CPU in the GPU's."""
+    double = cupy_double.CuPy()
+    monkeypatch.setattr(cuda, "library", lambda: double)
+    monkeypatch.setattr(cuda, "DEVICE", "cpu")
+    stream = SimpleNamespace(__cuda_stream__=lambda: (0, 1234))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(foreign, "_call", double.call)
+    monkeypatch.setattr(foreign.ndarray, "data", property(double.data), raising=False)
+    yield double
+    assert not cuda._blocks, "memory that no array has"

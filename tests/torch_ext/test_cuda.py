@@ -6,6 +6,7 @@ nothing: that is what the tests further down are for, which say so where there i
 """
 
 import gc
+import math
 import threading
 from functools import partial
 from types import SimpleNamespace
@@ -15,7 +16,6 @@ import torch
 from torch.nn import functional as F
 
 import cupy_double
-import foreign
 from functions import USES
 from torch_ext import functional
 from torch_ext._bridge import cuda, to_array, to_tensor
@@ -36,20 +36,6 @@ def results(module, use, tensors):
 
 
 # --------------------------------------------------------------------------- with a double
-
-
-@pytest.fixture
-def cupy(monkeypatch):
-    """Put the double in CuPy's place, and the CPU in the GPU's."""
-    double = cupy_double.CuPy()
-    monkeypatch.setattr(cuda, "library", lambda: double)
-    monkeypatch.setattr(cuda, "DEVICE", "cpu")
-    stream = SimpleNamespace(__cuda_stream__=lambda: (0, 1234))
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
-    monkeypatch.setattr(foreign, "_call", double.call)
-    monkeypatch.setattr(foreign.ndarray, "data", property(double.data), raising=False)
-    yield double
-    assert not cuda._blocks, "memory that no array has"
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -154,7 +140,7 @@ def test_the_double_has_nothing_that_cupy_has_not():
     real = pytest.importorskip("cupy", reason="CuPy is not installed: its names are unchecked")
     assert hasattr(real, "from_dlpack")
     assert hasattr(real.cuda.Stream, "from_external")
-    for name in ("Device", "PythonFunctionAllocator", "using_allocator"):
+    for name in ("Device", "UnownedMemory", "MemoryPointer", "using_allocator"):
         assert hasattr(real.cuda, name)
     for name in ("get_compute_type", "set_compute_type"):
         assert hasattr(real._core, name)
@@ -179,7 +165,16 @@ def way(request, monkeypatch):
         monkeypatch.setattr(cuda, "library", lambda: None)
     with torch.backends.cudnn.flags(enabled=False):
         yield request.param
-    assert not cuda._blocks
+
+
+@pytest.fixture
+def nothing_left():
+    """Demand that no memory is left that an array of CuPy's had."""
+    gc.collect()
+    before = set(cuda._blocks)
+    yield
+    gc.collect()
+    assert set(cuda._blocks) <= before
 
 
 @gpu
@@ -205,6 +200,8 @@ def test_bits_are_torchs(name, dtype, way):
     found = results(functional, use, [each.cuda() for each in tensors])
     assert all(each.is_cuda for each in found)
     compared = 0
+    if "infinite" in name and F.lp_pool1d(torch.full((1, 1, 1), 2.0), math.inf, 1) != 2:
+        pytest.skip("this torch has no infinite order: a sum of infinite powers")
     for device in ("cpu", "cuda"):
         try:
             expected = results(F, use, [each.to(device) for each in tensors])
@@ -249,6 +246,7 @@ def test_on_another_stream(name, way):
 
 
 @gpu
+@pytest.mark.usefixtures("nothing_left")
 def test_memory_is_torchs(way):
     """What is computed is counted; what is dropped is free again, recorded on a stream or not."""
     use = USES["conv2d"]
@@ -292,11 +290,11 @@ def test_devices_that_differ_are_refused(name, way):
 
 @gpu
 def test_float32_is_not_rounded_to_tf32(way, request):
-    """1 + 2^-20 would be 1; even where CuPy is told that it may."""
+    """1 + 2^-12 would be 1; even where CuPy is told that it may."""
     if way == "CuPy":
         core = cuda.library()._core
         request.addfinalizer(partial(core.set_compute_type, "f", core.get_compute_type("f")))
         core.set_compute_type("f", core._routines_linalg.COMPUTE_TYPE_TF32)
-    x = torch.full((1, 64, 8, 8), 1 + 2.0**-20, device="cuda")
+    x = torch.full((1, 64, 8, 8), 1 + 2.0**-12, device="cuda")
     w = torch.ones(64, 64, 1, 1, device="cuda")
-    assert (functional.conv2d(x, w) == 64 * (1 + 2.0**-20)).all()
+    assert (functional.conv2d(x, w) == 64 * (1 + 2.0**-12)).all()  # no sum rounds

@@ -1,18 +1,19 @@
 """CUDA tensors as arrays: CuPy's, in torch's memory and on its stream, or NumPy's on the host.
 
 With CuPy, an input is shared through DLPack. Results, and all scratch memory, come from torch's
-allocator, each in a tensor of bytes; a result is a tensor over the same storage. So torch alone
-owns the memory: its statistics count it, and `record_stream` works, as it would not on a tensor
-that is imported.
+allocator, each in a tensor of bytes that its array holds; a result is a tensor over the same
+storage. So torch alone owns the memory: its statistics count it, and `record_stream` works, as it
+would not on a tensor that is imported.
 
 Without CuPy, values go through page-locked memory of the host.
 """
 
 import importlib
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from torch import Tensor
 
 DEVICE = "cuda"  # the type of the devices that all of this is about
 
-_blocks: dict[int, Tensor] = {}  # by address: the memory that arrays of CuPy have from torch
+# by address: the memory that arrays of CuPy have from torch, as long as they have it
+_blocks: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
 
 
 @cache
@@ -70,33 +72,35 @@ def to_tensor(array: Any, device: torch.device) -> Tensor:
 
 @contextmanager
 def on(device: torch.device) -> Iterator[None]:
-    """Let CuPy compute on a device: on torch's stream, in torch's memory, in full precision."""
+    """Let CuPy compute on a device: on torch's stream, in torch's memory, in full precision.
+
+    What a stream records for a CUDA graph could not be replayed: results pass through Python.
+    """
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "operators of torch_ext cannot be captured in a CUDA graph: they run in Python. "
+            "Capture the model without them (torch_ext.restore), or run it without a graph."
+        )
     cupy = library()
     if cupy is None:
         yield
         return
-    stream = cupy.cuda.Stream.from_external(torch.cuda.current_stream(device))
-    allocator = cupy.cuda.PythonFunctionAllocator(_allocate, _free)
     with (
         cupy.cuda.Device(device.index),
-        stream,
-        cupy.cuda.using_allocator(allocator.malloc),
+        cupy.cuda.Stream.from_external(torch.cuda.current_stream(device)),
+        cupy.cuda.using_allocator(partial(_allocate, cupy, device)),
         _precision.full(cupy),
     ):
         yield
 
 
-def _allocate(size: int, index: int) -> int:
-    """Return the address of so many bytes of torch's, on its stream."""
-    block = torch.empty(size, dtype=torch.uint8, device=torch.device(DEVICE, index))
+def _allocate(cupy: Any, device: torch.device, size: int) -> Any:
+    """Return so many bytes of torch's, on its stream, as memory of CuPy's that holds them."""
+    block = torch.empty(size, dtype=torch.uint8, device=device)
     address = block.data_ptr()
     _blocks[address] = block
-    return address
-
-
-def _free(address: int, index: int) -> None:
-    """Forget a block; its memory is torch's again, once no tensor is left over it."""
-    del _blocks[address]
+    memory = cupy.cuda.UnownedMemory(address, size, block, block.device.index)
+    return cupy.cuda.MemoryPointer(memory, 0)
 
 
 class _Precision:
