@@ -52,7 +52,8 @@ def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
     as many channels as fit, then as many groups; and as many filters as their products fit.
     The adjoint adds the columns onto a patch, which holds s inputs along an axis for each output:
-    more than the taps where windows leave gaps. It does not shift.
+    more than the taps where windows leave gaps. It does not shift; nor does a device, where copying
+    costs less than more products, and which takes as many images as fit.
     """
     taps, room = math.prod(f.k), tiles.room(xp, itemsize)
     rows = taps // f.k[0]  # of a channel, with shifts
@@ -60,6 +61,7 @@ def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     first, *rest = tiles.extent(boxes[0])
     if (
         not adjoint
+        and xp is np
         and f.k[0] > 1
         and f.s[0] == 1
         and 2 * f.d[0] <= first
@@ -74,7 +76,8 @@ def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
         fits = room // (taps * f.c)
         boxes = tiles.boxes(f.o, max(COLUMNS, fits))
         most = math.prod(tiles.extent(boxes[0]))
-        wanted = max(COLUMNS, min(fits, tiles.times(xp) * PRODUCTS // (f.m * f.c * taps)))
+        worth = PRODUCTS // (f.m * f.c * taps) if xp is np else fits
+        wanted = max(COLUMNS, min(fits, worth))
         images = max(1, min(f.n, wanted // most))
     filters = tiles.blocks(f.m, room // (most * images))
     room //= taps // shifts * most * images
