@@ -28,6 +28,7 @@ from refconv.windows import add_windows, interleaved, windows
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
 SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
+PATCH_BYTES = 1 << 24  # of what a tile reads of x, padded: more is mostly gaps or padding
 
 
 class Cut(NamedTuple):
@@ -90,6 +91,42 @@ def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
         shifts=shifts,
         taps=rows,
     )
+
+
+def planned(
+    xp: Any, f: Conv, itemsize: int, beside: Array | None = None, adjoint: bool = False
+) -> Cut | None:
+    """Return how to cut a convolution, or None where matrices of windows do not serve it.
+
+    They do not where an axis is empty; where a tile would hold mostly gaps or padding; and where
+    zeros of the padding would be multiplied by what is `beside` them, which is not finite.
+    """
+    if 0 in (f.n, f.g, f.c, f.m, *f.k, *f.o, *f.i):
+        return None
+    by = cut(xp, f, itemsize, adjoint)
+    whole = input_box(f, tuple(slice(0, o) for o in f.o))
+    reads_padding = any(lo < 0 or hi > i for (lo, hi), i in zip(whole, f.i, strict=True))
+    planes = by.images[0].stop * by.groups[0].stop * by.channels[0].stop
+    if (adjoint or reads_padding) and not patch_fits(xp, f, planes * itemsize, by.boxes[0]):
+        return None
+    if reads_padding and beside is not None and not finite(beside):
+        return None
+    return by
+
+
+def patch_fits(xp: Any, f: Conv, itemsize: int, box: Box) -> bool:
+    """Return whether what a box of outputs reads of x, gaps and padding too, fits a tile."""
+    inputs = math.prod(hi - lo for lo, hi in input_box(f, box))
+    return inputs * itemsize <= tiles.times(xp) * PATCH_BYTES
+
+
+def finite(a: Array) -> bool:
+    """Return whether every element is finite: almost always told by their sum."""
+    if a.dtype.kind not in "fc":
+        return True
+    xp = namespace(a)
+    with np.errstate(all="ignore"):
+        return bool(xp.isfinite(a.sum())) or bool(xp.isfinite(a).all())
 
 
 def flat(box: Box, o: Sequence[int]) -> slice:
@@ -163,9 +200,9 @@ def kernels(f: Conv, by: Cut, w: Array) -> Array:
 
 
 def weight(f: Conv, by: Cut, matrices: Array) -> Array:
-    """Return w, (M, c, *k), from its matrices: the inverse of `kernels`."""
+    """Return w, (g, m, c, *k), from its matrices: the inverse of `kernels`."""
     xp, by_shift = namespace(matrices), matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
-    w: Array = xp.ascontiguousarray(xp.moveaxis(by_shift, 0, 3).reshape(f.w_shape))
+    w: Array = xp.moveaxis(by_shift, 0, 3).reshape(f.g, f.m, f.c, *f.k)
     return w
 
 

@@ -6,22 +6,24 @@
     grad_bias    gb = sum of gy
 
 `columns` lays the windows of a tile side by side, one row for each channel and tap, one column for
-each output (im2col); its adjoint adds them back (col2im).
+each output (im2col); its adjoint adds them back (col2im). Where that would not serve, `taps`
+computes the same, one tap after the other.
 
 Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
 shape; P = prod(o) outputs of a tile, K = prod(k) taps.
 """
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from refconv import checks, tiles
+import numpy as np
+
+from refconv import checks, taps, tiles
 from refconv.checks import Array, Conv, Ints
-from refconv.columns import add_patch, columns, cut, flat, kernels, side_by_side
+from refconv.columns import Cut, add_patch, columns, flat, kernels, planned, side_by_side
 from refconv.columns import weight as weight_of
-from refconv.shapes import Pads, window_extent
+from refconv.shapes import Pads, last_axes, window_extent
 from refconv.tiles import Box
 
 PARTS = 8  # at least as many tasks are cut, so that threads have something to share
@@ -82,17 +84,43 @@ def conv(
 
     acc = checks.accumulator(x.dtype)
     y = correlate(f, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
-    return y.astype(x.dtype, copy=False).reshape(f.y_shape[unbatched:])
+    return checks.rounded(y, x.dtype).reshape(f.y_shape[unbatched:])
 
 
 def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
     """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
     xp = checks.namespace(x)
-    y: Array = xp.empty((f.n, f.g, f.m, math.prod(f.o)), x.dtype)
-    xs = x.reshape(f.n, f.g, f.c, *f.i)
-    by = cut(xp, f, x.itemsize)
+    y = checks.result(xp, f.y_shape, x.dtype)
+    f, w = without_far_taps(f, w)
+    xs, by = x.reshape(f.n, f.g, f.c, *f.i), planned(xp, f, x.itemsize, beside=w)
+    if by is None:
+        y.fill(0)
+        taps.correlate(f, xs, w, y.reshape(f.n, f.g, f.m, *f.o))
+        return plus(y, bias)
+    by_columns(f, by, xs, w, bias, y.reshape(f.n, f.g, f.m, -1))
+    return y
+
+
+def without_far_taps(f: Conv, w: Array) -> tuple[Conv, Array]:
+    """Return the convolution and its weight, (g, m, c, *k), without taps that never meet x."""
+    by_group = w.reshape(f.g, f.m, f.c, *f.k)
+    f, kept = taps.reached(f)
+    return f, by_group[last_axes(kept)]
+
+
+def plus(y: Array, bias: Array | None) -> Array:
+    """Add one value for each channel onto y, (N, M, *o), and return it."""
+    if bias is not None:
+        with np.errstate(all="ignore"):
+            y += bias.reshape(-1, *(1,) * (y.ndim - 2)).astype(y.dtype, copy=False)
+    return y
+
+
+def by_columns(f: Conv, by: Cut, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
+    """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
+    xp = checks.namespace(xs)
     ws = kernels(f, by, w)  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(x.dtype, copy=False)
+    bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(y.dtype, copy=False)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile
@@ -116,7 +144,6 @@ def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
             y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
     tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
-    return y.reshape(f.y_shape)
 
 
 # --------------------------------------------------------------------------- gradient of the input
@@ -171,7 +198,7 @@ def conv_grad_input(
     acc = checks.accumulator(weight.dtype)
     w = conjugate(weight.astype(acc, copy=False))
     gx = transposed(f, w, grad_output.astype(acc, copy=False))
-    return gx.astype(weight.dtype, copy=False).reshape(f.x_shape[unbatched:])
+    return checks.rounded(gx, weight.dtype).reshape(f.x_shape[unbatched:])
 
 
 def transposed(f: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
@@ -179,8 +206,17 @@ def transposed(f: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array
 
     The bias, one value for each channel of x, is that of a transposed convolution.
     """
-    form = full_correlation if max(f.s) == 1 else scatter_columns
-    return form(f, w, gy, bias)
+    small, by_group = without_far_taps(f, w)
+    if max(small.s) == 1 and 0 not in small.k:
+        return full_correlation(small, by_group, gy, bias)
+    xp = checks.namespace(gy)
+    gx, gys = checks.result(xp, f.x_shape, gy.dtype, zeros=True), gy.reshape(f.n, f.g, f.m, *f.o)
+    gxs, by = gx.reshape(f.n, f.g, f.c, *f.i), planned(xp, small, gy.itemsize, adjoint=True)
+    if by is None:
+        taps.transposed(small, by_group, gys, gxs)
+    else:
+        scatter_columns(small, by, by_group, gys, gxs)
+    return plus(gx, bias)
 
 
 def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
@@ -198,15 +234,9 @@ def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
     return correlate(back, gy, xp.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
 
 
-def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
-    """Return gx at any stride: the products w^T @ gy, added where their columns were read."""
-    bs = None
-    if bias is not None:
-        bs = bias.reshape(f.g, f.c, *(1,) * len(f.i)).astype(gy.dtype, copy=False)
-    xp = checks.namespace(gy)
-    gx: Array = xp.zeros((f.n, f.g, f.c, *f.i), gy.dtype)
-    gys = gy.reshape(f.n, f.g, f.m, *f.o)
-    by = cut(xp, f, gy.itemsize, adjoint=True)
+def scatter_columns(f: Conv, by: Cut, w: Array, gys: Array, gx: Array) -> None:
+    """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
+    xp = checks.namespace(gys)
     ws = kernels(f, by, w)[0]  # (g, m, c taps): the adjoint does not shift
 
     def task(tile: tuple[slice, slice, slice]) -> None:
@@ -215,17 +245,14 @@ def scatter_columns(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
         for box in by.boxes:
             outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
             shape = (*kernel.shape[:2], outputs.shape[2])
-            cols = tiles.scratch(xp, shape, gy.dtype, "columns")
+            cols = tiles.scratch(xp, shape, gys.dtype, "columns")
             xp.matmul(kernel, outputs, out=cols)
             # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
             counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
             by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
             add_patch(f, gx[n, g, c], by_window, box)
-        if bs is not None:
-            gx[n, g, c] += bs[g, c]
 
     tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.channels)))
-    return gx
 
 
 # --------------------------------------------------------------------------- gradient of the weight
@@ -280,26 +307,38 @@ def conv_grad_weight(
     acc = checks.accumulator(x.dtype)
     xs = conjugate(x.astype(acc, copy=False))
     gw = sum_over_outputs(f, xs, grad_output.astype(acc, copy=False))
-    return gw.astype(x.dtype, copy=False)
+    return checks.rounded(gw, x.dtype)
 
 
 def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
-    """Return gw = gy @ columns(x)^T, (M, c, *k)."""
+    """Return gw = gy @ columns(x)^T, (M, c, *k): zero for a tap that never meets x."""
     xp = checks.namespace(x)
+    gw = checks.result(xp, f.w_shape, x.dtype, zeros=True)
     xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
-    by = cut(xp, f, x.itemsize)
+    f, met = without_far_taps(f, gw)
+    by = planned(xp, f, x.itemsize, beside=gy)
+    if by is None:
+        taps.sum_over_outputs(f, xs, gys, met)
+    else:
+        met[...] = sum_by_columns(f, by, xs, gys)
+    return gw
+
+
+def sum_by_columns(f: Conv, by: Cut, xs: Array, gys: Array) -> Array:
+    """Return gy @ columns(x)^T, (g, m, c, *k), tile by tile."""
+    xp = checks.namespace(xs)
     outputs = list(itertools.product(by.images, by.boxes))
-    room = tiles.room(xp, x.itemsize) // (f.m * by.taps)  # for the products
+    room = tiles.room(xp, xs.itemsize) // (f.m * by.taps)  # for the products
     channels = tiles.blocks(f.c, min(by.channels[0].stop, room))
     groups = tiles.blocks(f.g, min(by.groups[0].stop, room // f.c))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
     parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
-    sums = xp.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), x.dtype)
+    sums = xp.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), xs.dtype)
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
         total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
-        product = tiles.scratch(xp, total.shape[1:], x.dtype, "products")
+        product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
             beside = side_by_side(gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
@@ -309,7 +348,8 @@ def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
                     total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
 
     tiles.run(xp, task, list(itertools.product(range(len(parts)), groups, channels)))
-    return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
+    with np.errstate(all="ignore"):
+        return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
 
 
 # --------------------------------------------------------------------------- gradient of the bias

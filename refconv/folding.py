@@ -9,12 +9,13 @@ K = prod(k) taps, L = prod(o) windows. Each is linear and the gradient of the ot
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from refconv import checks, tiles
+import numpy as np
+
+from refconv import checks, taps, tiles
 from refconv.checks import Array, Conv, Ints
-from refconv.columns import add_patch, read_patch
+from refconv.columns import add_patch, patch_fits, read_patch
 from refconv.shapes import last_axes
 from refconv.tiles import Box
 from refconv.windows import windows
@@ -72,16 +73,22 @@ def unfold(
     x = checks.array("x", x, NUMBERS, xp)
     f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
     xs = x.reshape(f.x_shape)
-    cols: Array = xp.empty((f.n, f.c, *f.k, *f.o), x.dtype)
-    images, channels, boxes = cut(xp, f, x.itemsize)
+    rows = checks.result(xp, (f.n, f.m, math.prod(f.o)), x.dtype)
+    cols = rows.reshape(f.n, f.c, *f.k, *f.o)
+    by = cut(xp, f, x.itemsize)
 
     def task(tile: tuple[slice, slice, Box]) -> None:
         n, c, box = tile
         patch = read_patch(f, xs[n, c], box)
         cols[n, c][last_axes(box)] = windows(patch, f.k, tiles.extent(box), f.s, f.d)
 
-    tiles.run(xp, task, list(itertools.product(images, channels, boxes)))
-    return cols.reshape((f.n, f.m, math.prod(f.o))[unbatched:])
+    if by is None:
+        cols.fill(0)
+        for tap, of_x, of_y in taps.visits(f, tuple(slice(0, o) for o in f.o)):
+            cols[last_axes((*tap, *of_y))] = xs[last_axes(of_x)]
+    else:
+        tiles.run(xp, task, list(itertools.product(*by)))
+    return rows.reshape(rows.shape[unbatched:])
 
 
 def fold(
@@ -127,22 +134,50 @@ def fold(
     xp = checks.library(cols=cols)
     cols = checks.array("cols", cols, NUMBERS, xp)
     f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    x = checks.result(xp, f.x_shape, checks.accumulator(cols.dtype), zeros=True)
     by_window = cols.reshape(f.n, f.c, *f.k, *f.o)
-    x: Array = xp.zeros((f.n, f.c, *f.i), checks.accumulator(cols.dtype))
-    images, channels, boxes = cut(xp, f, x.itemsize)
+    f, kept = taps.reached(f)
+    by_window = by_window[last_axes((*kept, *(slice(None),) * len(f.o)))]
+    by = cut(xp, f, x.itemsize)
+    if by is None:
+        with np.errstate(all="ignore"):
+            for tap, of_x, of_y in taps.visits(f, tuple(slice(0, o) for o in f.o)):
+                x[last_axes(of_x)] += by_window[last_axes((*tap, *of_y))]
+    else:
+        add_tiles(f, by, by_window, x)
+    return checks.rounded(x, cols.dtype).reshape(f.x_shape[unbatched:])
+
+
+def add_tiles(f: Conv, by: "Cut", by_window: Array, x: Array) -> None:
+    """Add windows, (N, C, *k, *o), back onto x, (N, C, *i), tile by tile."""
 
     def task(tile: tuple[slice, slice]) -> None:
         n, c = tile  # owns x[n, c]: its boxes overlap, and follow one another in order
-        for box in boxes:
+        for box in by.boxes:
             add_patch(f, x[n, c], by_window[n, c][last_axes(box)], box)
 
-    tiles.run(xp, task, list(itertools.product(images, channels)))
-    return x.astype(cols.dtype, copy=False).reshape(f.x_shape[unbatched:])
+    tiles.run(checks.namespace(x), task, list(itertools.product(by.images, by.channels)))
 
 
-def cut(xp: Any, f: Conv, itemsize: int) -> tuple[list[slice], list[slice], Sequence[Box]]:
-    """Cut images, channels and windows so that the columns of one tile fit the scratch."""
-    room, taps = tiles.room(xp, itemsize), math.prod(f.k)
-    boxes = tiles.boxes(f.o, room // taps)
-    room //= taps * math.prod(tiles.extent(boxes[0]))
-    return tiles.blocks(f.n, room // f.c), tiles.blocks(f.c, room), boxes
+class Cut(NamedTuple):
+    """How columns are cut into tiles."""
+
+    images: list[slice]
+    channels: list[slice]
+    boxes: list[Box]
+
+
+def cut(xp: Any, f: Conv, itemsize: int) -> Cut | None:
+    """Cut images, channels and windows so that the columns of one tile fit the scratch.
+
+    Return None where what a tile reads of x would not fit: gaps, or padding, beyond measure.
+    """
+    if 0 in f.k:
+        return None
+    room, k = tiles.room(xp, itemsize), math.prod(f.k)
+    boxes = tiles.boxes(f.o, room // k)
+    room //= k * math.prod(tiles.extent(boxes[0]))
+    images, channels = tiles.blocks(f.n, room // f.c), tiles.blocks(f.c, room)
+    planes = images[0].stop * channels[0].stop if f.n else 0
+    fits = patch_fits(xp, f, planes * itemsize, boxes[0])
+    return Cut(images, channels, boxes) if fits else None

@@ -88,7 +88,7 @@ def pad(
     fill = checks.fill_value(value, mode, x.dtype)
     planes = math.prod(f.lead)
     xs = x.reshape(planes, *f.i)
-    y: Array = xp.empty((planes, *f.o), x.dtype)
+    y = checks.result(xp, (planes, *f.o), x.dtype)
     copied = pieces(f, mode)
 
     def task(block: slice) -> None:
@@ -143,7 +143,7 @@ def pad_grad(
     f = checks.pad(input_shape, padding, mode, "input_shape")
     checks.matches("grad_output", grad_output, f.y_shape)
     planes = math.prod(f.lead)
-    gx: Array = xp.zeros((planes, *f.i), checks.accumulator(grad_output.dtype))
+    gx = checks.result(xp, (planes, *f.i), checks.accumulator(grad_output.dtype), zeros=True)
     gy = grad_output.astype(gx.dtype, copy=False).reshape(planes, *f.o)
     copied = pieces(f, mode)
 
@@ -155,7 +155,7 @@ def pad_grad(
             target += share.sum(repeated, keepdims=True) if repeated else share
 
     tiles.run(xp, task, plane_blocks(xp, f, gx.itemsize))
-    return gx.astype(grad_output.dtype, copy=False).reshape(f.x_shape)
+    return checks.rounded(gx, grad_output.dtype).reshape(f.x_shape)
 
 
 def plane_blocks(xp: Any, f: Pad, itemsize: int) -> list[slice]:

@@ -95,6 +95,29 @@ def tap_range(i: int, o: int, k: int, s: int, p: int, d: int) -> tuple[int, int]
     return first, max(first, last)
 
 
+def reaching_taps(i: int, k: int, s: int, p: int, d: int, outputs: slice) -> list[int]:
+    """Return the taps that read inside the input for one of the outputs, in order.
+
+    Tap t of output j does so for ceil((p - j s) / d) <= t < ceil((i + p - j s) / d). There are at
+    most as many as inputs for each output, however large the window is.
+
+    >>> reaching_taps(4, 10**8, 1, 5 * 10**7, 1, slice(0, 1))
+    [50000000, 50000001, 50000002, 50000003]
+    >>> reaching_taps(2, 10, 4, 0, 1, slice(0, 2)), reaching_taps(2, 10, 4, 5, 1, slice(0, 2))
+    ([0, 1], [1, 2, 5, 6])
+    """
+    if outputs.start >= outputs.stop:
+        return []
+
+    def reach(j: int) -> range:
+        return range(max(0, -((j * s - p) // d)), max(0, min(k, -((j * s - p - i) // d))))
+
+    lowest, highest = reach(outputs.stop - 1).start, reach(outputs.start).stop
+    if s <= i:  # windows that follow so closely leave out no tap
+        return [*range(lowest, highest)]
+    return sorted({tap for j in range(outputs.start, outputs.stop) for tap in reach(j)})
+
+
 def adaptive_range(i: int, o: int, j: int) -> tuple[int, int]:
     """Return the inputs [first, last) of output j: floor(j i / o) <= input < ceil((j + 1) i / o).
 

@@ -88,7 +88,7 @@ def conv_transpose(
 
     acc = checks.accumulator(x.dtype)
     y = transposed(f, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)
-    return y.astype(x.dtype, copy=False).reshape(f.x_shape[unbatched:])
+    return checks.rounded(y, x.dtype).reshape(f.x_shape[unbatched:])
 
 
 # --------------------------------------------------------------------------- gradients
@@ -144,7 +144,7 @@ def conv_transpose_grad_input(
     acc = checks.accumulator(weight.dtype)
     w = conjugate(weight.astype(acc, copy=False))
     gx = correlate(f, grad_output.astype(acc, copy=False), w)
-    return gx.astype(weight.dtype, copy=False).reshape(f.y_shape[unbatched:])
+    return checks.rounded(gx, weight.dtype).reshape(f.y_shape[unbatched:])
 
 
 def conv_transpose_grad_weight(
@@ -200,7 +200,7 @@ def conv_transpose_grad_weight(
     gw = sum_over_outputs(
         f, grad_output.astype(acc, copy=False), conjugate(x.astype(acc, copy=False))
     )
-    return gw.astype(x.dtype, copy=False)
+    return checks.rounded(gw, x.dtype)
 
 
 def conv_transpose_grad_bias(grad_output: Array) -> Array:

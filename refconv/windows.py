@@ -20,8 +20,9 @@ def windows(x: Array, k: Shape, o: Shape, s: Shape, d: Shape) -> Array:
     """
     lead = x.ndim - len(k)
     steps = x.strides[lead:]
-    by_tap = [step * d_ for step, d_ in zip(steps, d, strict=True)]
-    by_output = [step * s_ for step, s_ in zip(steps, s, strict=True)]
+    # an axis of one has no next element, however far it would be
+    by_tap = [step * d_ if k_ > 1 else 0 for step, d_, k_ in zip(steps, d, k, strict=True)]
+    by_output = [step * s_ if o_ > 1 else 0 for step, s_, o_ in zip(steps, s, o, strict=True)]
     view: Array = namespace(x).lib.stride_tricks.as_strided(
         x, (*x.shape[:lead], *k, *o), (*x.strides[:lead], *by_tap, *by_output)
     )

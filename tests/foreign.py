@@ -261,7 +261,7 @@ def _ufunc(function: np.ufunc) -> Callable[..., ndarray]:
 add, multiply, divide, power = map(_ufunc, (np.add, np.multiply, np.divide, np.power))
 maximum, minimum, sqrt = map(_ufunc, (np.maximum, np.minimum, np.sqrt))
 greater, not_equal = map(_ufunc, (np.greater, np.not_equal))
-sign, signbit = map(_ufunc, (np.sign, np.signbit))
+sign, signbit, isfinite = map(_ufunc, (np.sign, np.signbit, np.isfinite))
 
 
 def _as_strided(x: Any, shape: Any = None, strides: Any = None) -> ndarray:

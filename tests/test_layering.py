@@ -1,8 +1,8 @@
 """Who may import whom: the table of the house, in force.
 
-shapes <- checks <- {padding, windows, tiles} <- {columns, pooling};
-columns <- {convolution, folding}; convolution <- transposed; the definitions in `direct` see shapes
-and checks only, so that a bug in a fast form cannot reach them.
+shapes <- checks <- {padding, windows, tiles} <- {columns, taps, pooling};
+{columns, taps} <- {convolution, folding}; convolution <- transposed; the definitions in `direct`
+see shapes and checks only, so that a bug in a fast form cannot reach them.
 """
 
 import ast
@@ -23,8 +23,9 @@ ALLOWED = {
     "refconv.windows": BASE,
     "refconv.tiles": BASE,
     "refconv.columns": TILED,
-    "refconv.convolution": TILED | {"refconv.columns"},
-    "refconv.folding": TILED | {"refconv.columns"},
+    "refconv.taps": BASE | {"refconv.tiles"},
+    "refconv.convolution": TILED | {"refconv.columns", "refconv.taps"},
+    "refconv.folding": TILED | {"refconv.columns", "refconv.taps"},
     "refconv.transposed": BASE | {"refconv.convolution"},
     "refconv.pooling": TILED,
     "refconv.direct": BASE,

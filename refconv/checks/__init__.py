@@ -23,6 +23,7 @@ from refconv.checks.arguments import (
     namespace,
     per_axis,
     result,
+    rounded,
     same_dtype,
     summing,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "per_axis",
     "pool",
     "result",
+    "rounded",
     "same_dtype",
     "samples",
     "selection",

@@ -79,6 +79,12 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
+def rounded(a: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the array in a dtype; what overflows is infinite then, without a warning."""
+    with np.errstate(all="ignore"):
+        return a.astype(dtype, copy=False)
+
+
 def matches(name: str, a: Array, shape: Shape) -> None:
     """Raise unless `a` has this shape."""
     if a.shape != shape:
