@@ -87,7 +87,7 @@ def conv_transpose(
     """
     w, g = kernels(weight_shape, groups, weight_name, "(C, M / groups, *kernel_size)")
     rank = len(w) - 2
-    x, unbatched = maps(x_shape, rank, w[0], x_name, weight_name, w, g)
+    x, unbatched = maps(x_shape, rank, w[0], x_name, weight_name, w, g, transposed=True)
     if w[1] < 1:
         raise RuntimeError(f"{weight_name} has shape {w}: no output channels")
     s = per_axis("stride", stride, rank, 1)
@@ -134,15 +134,20 @@ def maps(
     weight_name: str,
     w: Shape,
     g: int,
+    transposed: bool = False,
 ) -> tuple[Shape, bool]:
-    """Return the shape of an input with its batch axis, and whether that axis had to be added."""
+    """Return the shape of an input with its batch axis, and whether that axis had to be added.
+
+    A spatial axis may be empty in no image at all that is convolved transposed: what then comes out
+    has a size, as in torch.
+    """
     x, unbatched = batched(x_shape, rank, name, "a convolution")
     if x[1] != channels:
         raise RuntimeError(
             f"{name} has {x[1]} channels, shape {x[unbatched:]}: "
             f"{weight_name} of shape {w} with groups={g} expects {channels}"
         )
-    if min(x[2:]) < 1:
+    if min(x[2:]) < 1 and not (transposed and x[0] == 0):
         raise RuntimeError(f"{name} has shape {x[unbatched:]}: a spatial axis is empty")
     return x, unbatched
 

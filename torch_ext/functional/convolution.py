@@ -182,4 +182,5 @@ def _conv(
     else:
         p = tuple(before for before, _ in f.p)
     y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
+    y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
     return y.squeeze(0) if unbatched else y
