@@ -118,7 +118,27 @@ def reaching_taps(i: int, k: int, s: int, p: int, d: int, outputs: slice) -> lis
     return sorted({tap for j in range(outputs.start, outputs.stop) for tap in reach(j)})
 
 
-def adaptive_range(i: int, o: int, j: int) -> tuple[int, int]:
+def axis_visits(
+    i: int, k: int, o: int, s: int, p: int, d: int, side: slice
+) -> list[tuple[int, slice, slice]]:
+    """Return the taps that read inside the input for outputs of a side: each with what it reads
+    of the input, and for which of these outputs.
+
+    >>> axis_visits(5, 3, 5, 1, 1, 1, slice(0, 5))[0]  # the left tap, window padded by one
+    (0, slice(0, 4, 1), slice(1, 5, None))
+    """
+    found = []
+    for tap in reaching_taps(i, k, s, p, d, side):
+        first, last = tap_range(i, o, tap, s, p, d)
+        first, last = max(first, side.start), min(last, side.stop)
+        if first < last:
+            at = first * s + tap * d - p
+            of_x = slice(at, at + (last - first - 1) * s + 1, min(s, i))
+            found.append((tap, of_x, slice(first - side.start, last - side.start)))
+    return found
+
+
+def adaptive_range(i: int, o: int, j: Any) -> tuple[Any, Any]:
     """Return the inputs [first, last) of output j: floor(j i / o) <= input < ceil((j + 1) i / o).
 
     The windows cover the input; neighbours share at most one element where i >= o. Input m lies in

@@ -19,7 +19,7 @@ import numpy as np
 
 from refconv import tiles
 from refconv.checks import Array, Conv, namespace
-from refconv.shapes import Shape, last_axes, reaching_taps, tap_range, window_extent
+from refconv.shapes import Shape, axis_visits, last_axes, reaching_taps, window_extent
 from refconv.tiles import Box
 
 
@@ -55,16 +55,8 @@ def visits(f: Conv, box: Box) -> Iterator[tuple[Shape, Box, Box]]:
     (0,) slice(0, 3, 1) slice(1, 4, None)
     (1,) slice(0, 3, 1) slice(0, 3, None)
     """
-    axes = []
-    for i, k, o, s, (lo, _), d, side in zip(f.i, f.k, f.o, f.s, f.p, f.d, box, strict=True):
-        found = []
-        for tap in reaching_taps(i, k, s, lo, d, side):
-            first, last = tap_range(i, o, tap, s, lo, d)
-            first, last = max(first, side.start), min(last, side.stop)
-            at = first * s + tap * d - lo
-            of_x = slice(at, at + (last - first - 1) * s + 1, min(s, i))
-            found.append((tap, of_x, slice(first - side.start, last - side.start)))
-        axes.append(found)
+    sizes = zip(f.i, f.k, f.o, f.s, (lo for lo, _ in f.p), f.d, box, strict=True)
+    axes = [axis_visits(*each) for each in sizes]
     for each in itertools.product(*axes):
         taps, of_x, of_y = zip(*each, strict=True)
         yield taps, of_x, of_y

@@ -39,7 +39,14 @@ from refconv.checks.folding import fold, unfold
 from refconv.checks.fractional import Ratios, fractional, samples
 from refconv.checks.lp import norm_type
 from refconv.checks.padding import Pad, fill_value, pad
-from refconv.checks.pooling import Pool, divisor_override, indices, pool, selection
+from refconv.checks.pooling import (
+    Pool,
+    divisor_override,
+    every_window_holds,
+    indices,
+    pool,
+    selection,
+)
 from refconv.checks.unpool import unpool
 
 __all__ = [
@@ -61,6 +68,7 @@ __all__ = [
     "conv_padding",
     "conv_transpose",
     "divisor_override",
+    "every_window_holds",
     "fill_value",
     "fold",
     "fractional",

@@ -82,13 +82,17 @@ def pool(
             f"kernel_size={kernel_size!r} spans {extent}, more than the padded input "
             f"{tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True))}"
         )
-    for i, s_, before, d_ in zip(x[2:], s, p, d, strict=True):
-        if i < d_ and any((start - before) % d_ >= i for start in range(0, before, s_)):
-            raise RuntimeError(
-                f"padding={padding!r} with dilation={dilation!r} leaves a window of "
-                f"kernel_size={kernel_size!r} without any element of {x_name} {shape}"
-            )
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
+
+
+def every_window_holds(f: Pool, x_name: str = "x") -> None:
+    """Raise where a window holds no element of x: its maximum has no place there."""
+    for i, o, s, p, d in zip(f.i, f.o, f.s, f.p, f.d, strict=True):
+        if i < d and any((j * s - p) % d >= i for j in range(min(o, -(-p // s)))):
+            raise RuntimeError(
+                f"padding={f.p} with dilation={f.d} leaves a window of kernel_size={f.k} without "
+                f"any element of {x_name} {f.x_shape}: it has no index"
+            )
 
 
 def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
@@ -96,6 +100,8 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     if value is None:
         return None
     divisor = integer("divisor_override", value)
+    if not -(2**63) <= divisor < 2**63:
+        raise RuntimeError(f"divisor_override must fit in 64 bits, got {divisor}")
     if divisor == 0:
         raise RuntimeError("divisor_override must not be zero")
     if divisor < 0 and dtype.kind == "u":
@@ -103,13 +109,15 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     return divisor
 
 
-def indices(name: str, value: Any, shape: Shape, spatial: Shape, xp: Any = np) -> Array:
-    """Return int64 flat positions within `spatial`, of this shape."""
+def indices(
+    name: str, value: Any, shape: Shape, spatial: Shape, xp: Any = np, least: int = 0
+) -> Array:
+    """Return int64 flat positions within `spatial`, of this shape; -1 is none, if it may be."""
     found = array(name, value, "i", xp)
     if found.dtype != np.int64:
         raise RuntimeError(f"{name} has dtype {found.dtype}, expected int64")
     matches(name, found, shape)
-    if found.size and not 0 <= found.min() <= found.max() < math.prod(spatial):
+    if found.size and not least <= found.min() <= found.max() < math.prod(spatial):
         raise RuntimeError(
             f"{name} holds {found.min()} to {found.max()}, expected positions in a map of {spatial}"
         )
@@ -123,4 +131,4 @@ def selection(x_shape: Shape, indices_: Array, rank: int, xp: Any = np) -> Array
         raise RuntimeError(f"rank must be from 1 to {len(x_shape) - 1} for x {x_shape}, got {r}")
     lead = x_shape[:-r]
     outputs = array("indices", indices_, "i", xp).shape[-r:]
-    return indices("indices", indices_, (*lead, *outputs), x_shape[-r:], xp)
+    return indices("indices", indices_, (*lead, *outputs), x_shape[-r:], xp, least=-1)

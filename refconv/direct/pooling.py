@@ -50,12 +50,17 @@ def max_pool(
     """y[o] = the largest x of window o, first of equals, last NaN; see `refconv.max_pool`."""
     x = checks.array("x", x, ORDERED)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    if return_indices:
+        checks.every_window_holds(f)
 
     xs = x.reshape(f.x_shape)
     y = np.empty(f.y_shape, x.dtype)
     indices = np.empty(f.y_shape, np.int64)
     for n, c in np.ndindex(f.n, f.c):
         for o in np.ndindex(f.o):
+            if next(window(f, o), None) is None:
+                y[(n, c, *o)] = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+                continue
             winner = largest(xs[n, c], window(f, o))
             y[(n, c, *o)] = xs[(n, c, *winner)]
             indices[(n, c, *o)] = np.ravel_multi_index(winner, f.i)
@@ -79,20 +84,24 @@ def max_pool_grad(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = checks.indices("indices", indices, grad_output.shape, f.i).reshape(f.y_shape)
+    at = checks.indices("indices", indices, grad_output.shape, f.i, least=-1).reshape(f.y_shape)
     gx = scatter(at, grad_output.reshape(f.y_shape), f.i)
     return gx.reshape(f.x_shape[unbatched:])
 
 
 @np.errstate(all="ignore")
 def scatter(indices: Array, values: Array, i: Shape) -> Array:
-    """Return maps of shape i, zero but for the values (..., *o) added at flat positions."""
+    """Return maps of shape i, zero but for the values (..., *o) added at flat positions.
+
+    A position of -1 is none.
+    """
     lead = indices.shape[: -len(i)]
     acc = checks.accumulator(values.dtype)
     maps = np.zeros((*lead, math.prod(i)), acc)
     v = values.astype(acc)
     for o in np.ndindex(indices.shape):
-        maps[(*o[: len(lead)], indices[o])] += v[o]
+        if indices[o] >= 0:
+            maps[(*o[: len(lead)], indices[o])] += v[o]
     return maps.reshape(*lead, *i).astype(values.dtype)
 
 
@@ -103,7 +112,7 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     y = np.empty(at.shape, x.dtype)
     for o in np.ndindex(at.shape):
         lead = o[:-rank]
-        y[o] = x[lead].reshape(-1)[at[o]]
+        y[o] = x[lead].reshape(-1)[at[o]] if at[o] >= 0 else 0
     return y
 
 
@@ -139,15 +148,18 @@ def divisor(f: Pool, o: Shape, count_include_pad: bool, divisor_override: int | 
 def divide(total: Any, count: int) -> Any:
     """Return total / count: correctly rounded for floats, truncated toward zero for integers.
 
-    Python's own integers, in object arrays, give a fraction.
+    The lowest integer divided by -1 wraps to itself. Python's own integers, in object arrays, give
+    a fraction.
     """
     if isinstance(total, np.integer):
         quotient = abs(int(total)) // abs(count)
-        return -quotient if (total < 0) != (count < 0) else quotient
+        signed = -quotient if (total < 0) != (count < 0) else quotient
+        return total if signed > np.iinfo(total.dtype).max else signed
     if isinstance(total, int):
         return Fraction(total, count)
     if isinstance(total, np.complexfloating):
-        return type(total)(complex(total.real / count, total.imag / count))
+        parts = np.array([total.real / count, total.imag / count])
+        return parts.view(total.dtype)[0]
     return total / count
 
 

@@ -17,18 +17,23 @@ import numpy as np
 from refconv import checks
 from refconv.checks import Array, Maps
 from refconv.pooling.avg import divide
-from refconv.pooling.layout import Axis, axis, largest, sums
+from refconv.pooling.layout import Axis, Windows, largest, sums
 from refconv.pooling.winners import scatter
 from refconv.shapes import Shape, adaptive_range
 
 
-def windows(xp: Any, i: Shape, o: Shape) -> list[Axis]:
-    """Return the windows of every axis."""
-    axes = []
-    for i_, o_ in zip(i, o, strict=True):
-        ranges = xp.array([adaptive_range(i_, o_, j) for j in range(o_)], np.int64).reshape(-1, 2)
-        axes.append(axis(ranges[None, :, 0], ranges[:, 1] - ranges[:, 0]))
-    return axes
+def windows(xp: Any, i: Shape, o: Shape) -> list[Windows]:
+    """Return the windows of every axis: one plane's stand for all."""
+
+    def axis(i: int, o: int) -> Windows:
+        def of(_: slice, side: slice) -> Axis:
+            outputs: Any = xp.arange(side.start, side.stop)
+            first, end = adaptive_range(i, o, outputs)
+            return Axis(first[None], end - first)
+
+        return Windows(o, -(-i // max(1, o)) + 1, of)
+
+    return list(map(axis, i, o))
 
 
 def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
@@ -64,10 +69,12 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.NUMBERS, xp)
     f, unbatched = checks.adaptive(x.shape, output_size, channels=0)
-    planes = x.reshape(f.planes, *f.i).astype(checks.summing(x.dtype), copy=False)
-    y = sums(planes, windows(xp, f.i, f.o))
-    divide_in_turn(xp, y, f)
-    return y.reshape(f.y_shape[unbatched:]).astype(x.dtype, copy=False)
+
+    def divided(total: Array, axes: Sequence[Axis]) -> None:
+        divide_in_turn(total, [axis.size for axis in axes], f)
+
+    y = sums(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o), x.dtype, divided)
+    return y.reshape(f.y_shape[unbatched:])
 
 
 def adaptive_avg_pool_grad(
@@ -102,20 +109,21 @@ def adaptive_avg_pool_grad(
     f, unbatched = checks.adaptive(input_shape, output_size, 0, "input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     share = grad_output.reshape(f.planes, *f.o).astype(checks.summing(grad_output.dtype), order="C")
-    divide_in_turn(xp, share, f)
-    gx = sums(share, windows(xp, f.o, f.i))
-    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
+    everything = slice(0, f.planes)
+    sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, f.i, f.o)]
+    with np.errstate(all="ignore"):
+        divide_in_turn(share, sizes, f)
+    gx = sums(share, windows(xp, f.o, f.i), share.dtype)
+    return checks.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
 
 
-def divide_in_turn(xp: Any, total: Array, f: Maps) -> None:
-    """Divide (p, *O) in place by the sizes of the windows, one axis after the other."""
+def divide_in_turn(total: Array, sizes: Sequence[Array], f: Maps) -> None:
+    """Divide (p, *o) in place by the sizes of the windows, one axis after the other."""
     if math.prod(f.o) == 1:
-        divide(total, xp.array(math.prod(f.i)), total)
+        divide(total, checks.namespace(total).array(math.prod(f.i)), total)
         return
-    for number, (i, o) in enumerate(zip(f.i, f.o, strict=True), 1):
-        ranges = [adaptive_range(i, o, j) for j in range(o)]
-        size = xp.array([last - first for first, last in ranges], np.int64)
-        divide(total, size.reshape(-1, *(1,) * (len(f.o) - number)), total)
+    for number, size in enumerate(sizes, 1):
+        divide(total, size.reshape(-1, *(1,) * (len(sizes) - number)), total)
 
 
 # --------------------------------------------------------------------------- maximum

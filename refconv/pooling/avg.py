@@ -9,8 +9,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from refconv import checks, tiles
 from refconv.checks import Array, Ints, Pool
 from refconv.pooling import taps
@@ -58,6 +56,7 @@ def avg_pool(
     Answers to torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; takes every number dtype in
     every rank, and an unpadded input smaller than the kernel in three axes too.
 
+    >>> import numpy as np
     >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), 2, ceil_mode=True)
     array([[[2., 5.]]])
     """
@@ -65,19 +64,16 @@ def avg_pool(
     x = checks.array("x", x, checks.NUMBERS, xp)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     override = checks.divisor_override(divisor_override, x.dtype)
-    divisor = divisors(xp, f, count_include_pad, override)
-
     acc = checks.summing(x.dtype)
-    planes = x.reshape(-1, *f.i)  # (N C, *i)
-    y: Array = xp.empty((f.n * f.c, *f.o), x.dtype)
+    y = checks.result(xp, (f.n * f.c, *f.o), x.dtype)
+    planes = x.reshape(f.n * f.c, *f.i)
 
     def task(box: Box) -> None:
         total = tiles.scratch(xp, tiles.extent(box), acc, "total")
         total.fill(0)
-        for k in np.ndindex(f.k):
-            of_x, of_y = taps.tap(f, k, box[1:])
+        for of_x, of_y in taps.visits(taps.axes(f, box[1:])):
             total[last_axes(of_y)] += planes[(box[0], *of_x)]
-        divide(total, divisor[box[1:]], total)
+        divide(total, divisors(xp, f, box[1:], count_include_pad, override), total)
         y[box] = total
 
     tiles.run(xp, task, taps.output_boxes(xp, f, acc.itemsize))
@@ -116,6 +112,7 @@ def avg_pool_grad(
 
     Source: Jefkine (2016), gradient routing. Answers to torch.ops.aten.avg_pool2d_backward.
 
+    >>> import numpy as np
     >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), 2, ceil_mode=True)
     array([[[1., 1., 5.]]])
     """
@@ -126,11 +123,9 @@ def avg_pool_grad(
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     override = checks.divisor_override(divisor_override, grad_output.dtype)
-    divisor = divisors(xp, f, count_include_pad, override)
-
     acc = checks.summing(grad_output.dtype)
-    gys = grad_output.reshape(-1, *f.o)  # (N C, *o)
-    gx: Array = xp.zeros((f.n * f.c, *f.i), acc)
+    gys = grad_output.reshape(f.n * f.c, *f.o)
+    gx = checks.result(xp, (f.n * f.c, *f.i), acc, zeros=True)
     planes, boxes = taps.plane_blocks(xp, f, acc.itemsize)
 
     def task(block: slice) -> None:
@@ -139,39 +134,45 @@ def avg_pool_grad(
             gy = gys[(block, *box)]
             share = tiles.scratch(xp, gy.shape, acc, "share")
             share[...] = gy
-            divide(share, divisor[box], share)
-            for k in np.ndindex(f.k):
-                of_x, of_y = taps.tap(f, k, box)
+            divide(share, divisors(xp, f, box, count_include_pad, override), share)
+            for of_x, of_y in taps.visits(taps.axes(f, box)):
                 onto[last_axes(of_x)] += share[last_axes(of_y)]
 
     tiles.run(xp, task, planes)
-    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype, copy=False)
+    return checks.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
 
 
-def divisors(xp: Any, f: Pool, count_include_pad: bool, override: int | None) -> Array:
-    """Return the divisor of every output, (*o): a product of one count for each axis.
+def divisors(xp: Any, f: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:
+    """Return the divisor of every output of a box, (*o): a product of one count for each axis.
 
     Input 1234 --(k = 3, s = 2, ceil mode)--> windows 123 34, divisors 3 2
     Input 1234 --(k = 3, s = 2, p = 1)--> windows 012 234, divisors 3 3, or 2 3 without the padding
     """
     if override is not None:
-        given: Array = xp.full(f.o, override)
+        given: Array = xp.full(tiles.extent(side), override)
         return given
     counts = []
-    for i, k, o, s, p in zip(f.i, f.k, f.o, f.s, f.p, strict=True):
-        first = xp.arange(o) * s - p
+    for i, k, b, s, p in zip(f.i, f.k, side, f.s, f.p, strict=True):
+        first = xp.arange(b.start, b.stop) * s - p
         lo, hi = (-p, i + p) if count_include_pad else (0, i)
-        counts.append(xp.minimum(first + k, hi) - xp.maximum(first, lo))
+        last = first + min(k, i + 2 * p)  # all windows end at i + p
+        counts.append(xp.minimum(last, hi) - xp.maximum(first, lo))
     divisor: Array = functools.reduce(operator.mul, xp.ix_(*counts))
     return divisor
 
 
 def divide(total: Array, divisor: Array, out: Array) -> None:
-    """Write total / divisor: each real or imaginary part rounded once; integers truncate."""
+    """Write total / divisor: each real or imaginary part rounded once; integers truncate.
+
+    An integer divided down, and one more where it is no whole quotient and below zero.
+    """
     xp = checks.namespace(total)
     if total.dtype.kind in "iu":
-        quotient = abs(total) // abs(divisor).astype(total.dtype)
-        xp.multiply(quotient, xp.sign(total) * xp.sign(divisor).astype(total.dtype), out=out)
+        by = divisor.astype(total.dtype)
+        down = total // by
+        inexact = total - down * by != 0
+        below = (total < 0) != (by < 0)
+        xp.add(down, (inexact & below).astype(total.dtype), out=out)
         return
     real = total.real.dtype
     count = out.dtype.itemsize // real.itemsize

@@ -15,7 +15,7 @@ import numpy as np
 
 from refconv import checks
 from refconv.checks import Array, Ints, Maps, Ratios
-from refconv.pooling.layout import Axis, axis, largest
+from refconv.pooling.layout import Axis, Windows, largest
 from refconv.pooling.winners import scatter
 from refconv.shapes import Shape
 
@@ -120,10 +120,17 @@ def places(f: Maps, k: Shape, u: Array) -> list[Array]:
     return [starts(*each, u[:, number]) for number, each in enumerate(sizes)]
 
 
-def windows(firsts: Sequence[Array], k: Shape) -> list[Axis]:
+def windows(firsts: Sequence[Array], k: Shape) -> list[Windows]:
     """Return the windows of every axis, of k taps from where they start, (P, O)."""
-    sizes = zip(firsts, k, strict=True)
-    return [axis(at, checks.namespace(at).full(at.shape[1], k_)) for at, k_ in sizes]
+
+    def axis(first: Array, k: int) -> Windows:
+        def of(planes: slice, side: slice) -> Axis:
+            at = first[planes, side]
+            return Axis(at, checks.namespace(at).full(at.shape[1], k))
+
+        return Windows(first.shape[1], k, of)
+
+    return list(map(axis, firsts, k))
 
 
 @np.errstate(all="ignore")

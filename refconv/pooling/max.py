@@ -4,7 +4,9 @@ With the winners' indices saved, forward is a gather, y = x[indices], and the gr
 a scatter, gx[indices] += gy. Each is the derivative of the other, so every order exists.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
@@ -91,8 +93,9 @@ def max_pool(
         RuntimeError: shapes do not fit, a size is out of range.
 
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), the "winning unit".
-    Answers to torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every rank,
-    and refuses a window without any element, where torch returns -inf and an index outside x.
+    Answers to torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every rank.
+    A window without any element (padding and dilation together) gives the lowest value, as in
+    torch; it has no index: asked for indices, this raises where torch's would lie outside x.
 
     >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (array([[[3., 2.]]]), array([[[1, 2]]]))
@@ -100,40 +103,90 @@ def max_pool(
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.ORDERED, xp)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    planes = x.reshape(-1, *f.i)  # (N C, *i)
-    y = xp.empty((f.n * f.c, *f.o), x.dtype)
-    indices = xp.empty(y.shape, np.int64)
-    first = first_taps(xp, f)
-    # the winner's position o s - p + k d, flat: one part for o and one for k
-    corner = taps.ravel([xp.arange(o) * s - p for o, s, p in zip(f.o, f.s, f.p, strict=True)], f.i)
-    offset = taps.ravel([xp.arange(k) * d for k, d in zip(f.k, f.d, strict=True)], f.i).reshape(-1)
+    if return_indices:
+        checks.every_window_holds(f)
+    y, indices = winners(f, x, return_indices)
+    shape = f.y_shape[unbatched:]
+    return y.reshape(shape) if indices is None else (y.reshape(shape), indices.reshape(shape))
+
+
+def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
+    """Return the largest x of every window, (N C, *o), and its flat position, -1 if it has none.
+
+    The second is None unless it is asked for.
+    """
+    xp, planes = checks.namespace(x), x.reshape(f.n * f.c, *f.i)
+    shape = (f.n * f.c, *f.o)
+    y = checks.result(xp, shape, x.dtype)
+    indices = checks.result(xp, shape, np.int64) if with_indices else None
 
     def task(box: Box) -> None:
         xs, best = planes[box[0]], y[box]
-        winner = tiles.scratch(xp, best.shape, first.dtype, "winner")
-        winner[...] = first[box[1:]]
         best.fill(lowest(x.dtype))
-        for number, k in enumerate(np.ndindex(f.k)):
-            of_x, of_y = taps.tap(f, k, box[1:])
+        found = taps.axes(f, box[1:])
+        if not all(found):
+            if indices is not None:
+                indices[box] = -1
+            return
+        count = math.prod(map(len, found))
+        winner = tiles.scratch(xp, best.shape, np.min_scalar_type(count - 1), "winner")
+        winner[...] = first_taps(xp, f, box[1:], found)
+        for number, (of_x, of_y) in enumerate(taps.visits(found)):
             visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
-        xp.add(corner[box[1:]], offset.take(winner), out=indices[box])
         # maximum takes 0 and -0 for equal; the first of them wins
-        if has_negative_zero(xs[last_axes(taps.reads(f, box[1:]))]):
-            best[...] = gather(xs, indices[box])
+        signed = has_negative_zero(xs[last_axes(taps.reads(found))])
+        if indices is not None or signed:
+            at = positions(f, box[1:], found, winner)
+            if signed:
+                best[...] = gather(xs, at)
+            none = without_element(xp, f, box[1:])
+            if none is not None:
+                at[:, none], best[:, none] = -1, lowest(x.dtype)
+            if indices is not None:
+                indices[box] = at
 
     tiles.run(xp, task, taps.output_boxes(xp, f, x.itemsize))
-    shape = f.y_shape[unbatched:]
-    y, indices = y.reshape(shape), indices.reshape(shape)
-    return (y, indices) if return_indices else y
+    return y, indices
 
 
-def first_taps(xp: Any, f: Pool) -> Array:
+def window_starts(xp: Any, f: Pool, side: Box) -> list[Array]:
+    """Return o s - p along every axis, for a box of outputs."""
+    sizes = zip(side, f.s, f.p, strict=True)
+    return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
+
+
+def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[taps.Visits]) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
-    firsts = [
-        xp.maximum(0, -((xp.arange(o) * s - p) // d))
-        for o, s, p, d in zip(f.o, f.s, f.p, f.d, strict=True)
-    ]
-    return taps.ravel(firsts, f.k).astype(np.min_scalar_type(math.prod(f.k) - 1))
+    numbers = []
+    for start, d, axis in zip(window_starts(xp, f, side), f.d, found, strict=True):
+        tap = xp.maximum(0, -(start // d))
+        number = xp.searchsorted(xp.array([tap for tap, _, _ in axis]), tap)
+        numbers.append(xp.minimum(number, len(axis) - 1))
+    return taps.ravel(numbers, tuple(map(len, found)))
+
+
+def positions(f: Pool, side: Box, found: Sequence[taps.Visits], winner: Array) -> Array:
+    """Return the winners' flat positions o s - p + k d: one part for o and one for k."""
+    xp = checks.namespace(winner)
+    corner = taps.ravel(window_starts(xp, f, side), f.i)
+    steps = [xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, f.d, strict=True)]
+    at: Array = corner + taps.ravel(steps, f.i).reshape(-1).take(winner)
+    return at.reshape(winner.shape)
+
+
+def without_element(xp: Any, f: Pool, side: Box) -> Array | None:
+    """Return which outputs of a box have a window without any element, or None if none has.
+
+    Such a window begins in the padding, and its first tap beyond that is already beyond x.
+    """
+    if not any(i < d and p > 0 for i, d, p in zip(f.i, f.d, f.p, strict=True)):
+        return None
+    empty: list[Array] = []
+    for start, i, d in zip(window_starts(xp, f, side), f.i, f.d, strict=True):
+        empty.append(start + xp.maximum(0, -(start // d)) * d >= i)
+    grids = xp.ix_(*(each.astype(np.int64) for each in empty))
+    total: Array = functools.reduce(operator.add, grids)
+    return total > 0
 
 
 # --------------------------------------------------------------------------- gradient
@@ -158,7 +211,8 @@ def max_pool_grad(
 
     Args:
         input_shape: shape of x.
-        indices: int64, as returned by `max_pool`, of the shape of y.
+        indices: int64, as returned by `max_pool`, of the shape of y; -1 for a window without any
+            element, which gives nothing.
         grad_output: gy, of the shape of y.
         kernel_size, stride, padding, dilation, ceil_mode: as in `max_pool`.
 
@@ -181,7 +235,7 @@ def max_pool_grad(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    indices = checks.indices("indices", indices, grad_output.shape, f.i, xp)
+    indices = checks.indices("indices", indices, grad_output.shape, f.i, xp, least=-1)
 
     planes = (f.n * f.c, *f.o)
     gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(f.i))

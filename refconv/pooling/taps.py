@@ -6,15 +6,18 @@ and so do the inputs read: o s + k d - p.
 """
 
 import functools
+import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from refconv import tiles
 from refconv.checks import Array, Pool, namespace
-from refconv.shapes import Shape, tap_range
+from refconv.shapes import Shape, axis_visits
 from refconv.tiles import Box
+
+Visits = list[tuple[int, slice, slice]]
 
 TILE_BYTES = 1 << 18  # of outputs: they, their inputs and the masks beside them fit a core's cache
 
@@ -36,23 +39,27 @@ def plane_blocks(xp: Any, f: Pool, itemsize: int) -> tuple[list[slice], list[Box
     return tiles.blocks(f.n * f.c, most // inputs), tiles.boxes(f.o, most)
 
 
-def tap(f: Pool, k: Shape, box: Box) -> tuple[Box, Box]:
-    """Return the inputs that tap k reads for a box of outputs, and those outputs within the box."""
-    of_x, of_y = [], []
-    for k_, i, o, s, p, d, side in zip(k, f.i, f.o, f.s, f.p, f.d, box, strict=True):
-        first, last = tap_range(i, o, k_, s, p, d)
-        first, last = max(first, side.start), min(last, side.stop)
-        count, at = max(0, last - first), first * s + k_ * d - p
-        of_x.append(slice(at, at + (count - 1) * s + 1, s) if count else slice(0, 0))
-        of_y.append(slice(first - side.start, first - side.start + count) if count else slice(0, 0))
-    return tuple(of_x), tuple(of_y)
+def axes(f: Pool, side: Box) -> list[Visits]:
+    """Return, for every axis, the taps that read inside x for a box of outputs, as `axis_visits`.
+
+    Taps that lie beyond x for all of them are left out, and cost nothing, however many they are.
+    """
+    sizes = zip(f.i, f.k, f.o, f.s, f.p, f.d, side, strict=True)
+    return [axis_visits(*each) for each in sizes]
 
 
-def reads(f: Pool, box: Box) -> Box:
-    """Return the inputs from the first to the last that a box of outputs reads."""
+def visits(found: Sequence[Visits]) -> Iterator[tuple[Box, Box]]:
+    """Yield, tap by tap in order, the inputs it reads, and the outputs within the box."""
+    for each in itertools.product(*found):
+        _, of_x, of_y = zip(*each, strict=True)
+        yield of_x, of_y
+
+
+def reads(found: Sequence[Visits]) -> Box:
+    """Return the inputs from the first to the last that any tap reads."""
     return tuple(
-        slice(max(0, side.start * s - p), (side.stop - 1) * s + d * (k - 1) - p + 1)
-        for side, k, s, p, d in zip(box, f.k, f.s, f.p, f.d, strict=True)
+        slice(min(at.start for _, at, _ in axis), max(at.stop for _, at, _ in axis))
+        for axis in found
     )
 
 

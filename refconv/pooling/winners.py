@@ -4,6 +4,7 @@
     scatter   gx[i] = sum of gy[o] with indices[o] = i       S' gy
 
 With the indices fixed the two are linear and each other's adjoint, whatever pool found the indices.
+An index of -1 is that of a window without any element: nothing is fetched from it, nothing added.
 """
 
 import math
@@ -45,7 +46,12 @@ def gather(planes: Array, indices: Array) -> Array:
     """Return planes (p, *i) at flat positions (p, *o), as (p, *o)."""
     flat = planes.reshape(len(planes), math.prod(planes.shape[1:]))
     at = indices.reshape(len(indices), math.prod(indices.shape[1:]))
-    taken: Array = namespace(flat).take_along_axis(flat, at, 1).reshape(indices.shape)
+    xp = namespace(flat)
+    if flat.shape[1] == 0:
+        return xp.zeros(indices.shape, planes.dtype)  # type: ignore[no-any-return]
+    taken: Array = xp.take_along_axis(flat, at, 1).reshape(indices.shape)
+    if indices.size and bool((indices < 0).any()):
+        taken[indices < 0] = 0
     return taken
 
 
@@ -55,14 +61,14 @@ def scatter(indices: Array, values: Array, size: int) -> Array:
     float16 is summed in float32 and rounded once.
     """
     xp = namespace(values)
-    planes: Array = xp.zeros((len(indices), size), checks.accumulator(values.dtype))
+    planes = checks.result(xp, (len(indices), size), checks.accumulator(values.dtype), zeros=True)
     write(indices, values, planes, np.add.at if xp is np else add_once)
-    return planes.astype(values.dtype, copy=False)
+    return checks.rounded(planes, values.dtype)
 
 
 def place(indices: Array, values: Array, size: int) -> Array:
     """Return planes (p, size) of zeros, values (p, *o) put at flat positions: the last stays."""
-    planes: Array = namespace(values).zeros((len(indices), size), values.dtype)
+    planes = checks.result(namespace(values), (len(indices), size), values.dtype, zeros=True)
     write(indices, values, planes, operator.setitem)
     return planes
 
@@ -79,6 +85,9 @@ def write(indices: Array, values: Array, planes: Array, how: Callable[..., Any])
         for run in runs:
             spread = (at[block, run] + each[:, None]).reshape(-1)
             added = v[block, run].reshape(-1).astype(onto.dtype, copy=False)
+            none = at[block, run].reshape(-1) < 0
+            if bool(none.any()):
+                spread, added = spread[~none], added[~none]
             for turn in turns(spread):
                 how(onto, spread[turn], added[turn])
 

@@ -380,7 +380,9 @@ def test_gradient_errors(module: Any) -> None:
     with pytest.raises(RuntimeError, match="indices has dtype int32"):
         module.adaptive_max_pool_grad(X.shape, at.astype(np.int32), gy, 3)
     with pytest.raises(RuntimeError, match="indices holds -1 to -1"):
-        module.max_pool_scatter(X.shape, at - 1, gy, 2)
+        module.adaptive_max_pool_grad(X.shape, at - 1, gy, 3)
+    with pytest.raises(RuntimeError, match="indices holds -2 to -2"):
+        module.max_pool_scatter(X.shape, at - 2, gy, 2)
     with pytest.raises(RuntimeError, match="grad_output has shape"):
         module.max_pool_scatter(X.shape, at, gy[:1], 2)
     with pytest.raises(RuntimeError, match="rank must be from 1 to 3"):

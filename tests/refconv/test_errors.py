@@ -169,7 +169,7 @@ INDICES = np.zeros((2, 4, 4, 3), np.int64)
             RuntimeError,
             "indices holds 56 to 56",
         ),
-        (lambda m: m.max_pool_select(X, INDICES - 1, 2), RuntimeError, "indices holds -1 to -1"),
+        (lambda m: m.max_pool_select(X, INDICES - 2, 2), RuntimeError, "indices holds -2 to -2"),
         (lambda m: m.max_pool_select(X, INDICES, 4), RuntimeError, "rank must be from 1 to 3"),
         (lambda m: m.avg_pool_grad(X.shape, GY, 2), RuntimeError, "grad_output has shape"),
         (
@@ -178,7 +178,7 @@ INDICES = np.zeros((2, 4, 4, 3), np.int64)
             "divisor_override must be positive for dtype uint8, got -3",
         ),
         (
-            lambda m: m.max_pool(zeros(1, 1, 1), 2, 1, 1, 2),
+            lambda m: m.max_pool(zeros(1, 1, 1), 2, 1, 1, 2, return_indices=True),
             RuntimeError,
             "leaves a window .* without any element",  # torch: -inf, and an index outside x
         ),

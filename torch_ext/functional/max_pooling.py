@@ -151,8 +151,7 @@ def _max_pool(
 ) -> Tensor:
     """Pool without indices, which autocast has a rule of its own for."""
     (input,) = _autocast.cast(f"max_pool{rank}d", input)
-    window = kernel_size, stride, padding, dilation, ceil_mode
-    return _max_pool_with_indices(rank, input, *window)[0]
+    return _pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
 @_tracing.recorded
@@ -165,6 +164,21 @@ def _max_pool_with_indices(
     dilation: Ints,
     ceil_mode: bool,
 ) -> tuple[Tensor, Tensor]:
+    """Pool with indices, which every window must have."""
+    y, indices, f = _pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
+    checks.every_window_holds(f, "input")
+    return y, indices
+
+
+def _pooled(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+) -> tuple[Tensor, Tensor, checks.Pool]:
     """Check everything under torch's names, complete the options, and pool a batch."""
     _arguments.tensor("input", input, _arguments.ORDERED)
     _arguments.flag("ceil_mode", ceil_mode)
@@ -174,4 +188,4 @@ def _max_pool_with_indices(
     )
     x = input.unsqueeze(0) if unbatched else input
     y, indices = torch.ops.refconv.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
-    return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
+    return (y.squeeze(0), indices.squeeze(0), f) if unbatched else (y, indices, f)

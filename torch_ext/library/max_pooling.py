@@ -10,6 +10,7 @@ import refconv
 from refconv import shapes
 from refconv.pooling.fractional import windows
 from refconv.pooling.layout import largest
+from refconv.pooling.max import winners
 from torch_ext._bridge import to_array, to_tensor
 from torch_ext.library import batches, strides
 from torch_ext.library.registration import define
@@ -22,9 +23,11 @@ Pair = tuple[Tensor, Tensor]
 
 
 def max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
-    """The largest x of every window, and where it was."""
-    pooled = refconv.max_pool(to_array(x), k, s, p, d, ceil_mode, return_indices=True)
-    y, indices = pair(*pooled, x)
+    """The largest x of every window, and where it was: -1 where the window holds no element."""
+    array = to_array(x)
+    f, _ = refconv.checks.pool(array.shape, k, s, p, d, ceil_mode)
+    best, at = winners(f, array)
+    y, indices = pair(best.reshape(f.y_shape), at.reshape(f.y_shape), x)
     return strides.like(y, x), strides.like(indices, x)
 
 
