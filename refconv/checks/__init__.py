@@ -42,6 +42,7 @@ from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import (
     Pool,
     divisor_override,
+    every_window_has_an_index,
     every_window_holds,
     indices,
     pool,
@@ -68,6 +69,7 @@ __all__ = [
     "conv_padding",
     "conv_transpose",
     "divisor_override",
+    "every_window_has_an_index",
     "every_window_holds",
     "fill_value",
     "fold",

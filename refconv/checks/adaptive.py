@@ -32,12 +32,12 @@ class Maps(NamedTuple):
 
 
 def adaptive(
-    x_shape: Sequence[int], output_size: Any, channels: int = 1, x_name: str = "x"
+    x_shape: Sequence[int], output_size: Any, channels: int = 0, x_name: str = "x"
 ) -> tuple[Maps, bool]:
     """Return a checked adaptive pooling, and whether the input came without a batch axis.
 
     The rank is len(output_size); one integer means the input is batched, of rank ndim - 2. At least
-    so many `channels` are asked for: a maximum needs one, an average does not.
+    so many `channels` are asked for in a batch: by torch one for maxima.
     """
     shape = integers(x_name, x_shape)
     if is_integer(output_size):
@@ -50,7 +50,7 @@ def adaptive(
     o = tuple(i if size is None else size for i, size in zip(x[2:], sizes, strict=True))
     if min(o) < 0:
         raise RuntimeError(f"output_size must be at least 0 in every axis, got {output_size!r}")
-    if x[1] < channels or min(x[2:]) < 1:
+    if (x[1] < channels and not unbatched) or min(x[2:]) < 1:
         raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
     return Maps(x[0], x[1], x[2:], o), unbatched
 

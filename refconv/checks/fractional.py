@@ -1,5 +1,6 @@
 """A fractional max pooling: its sizes, and the random numbers that place its windows."""
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -21,6 +22,7 @@ def fractional(
     output_size: Ints | None,
     output_ratio: Ratios | None,
     x_name: str = "x",
+    channels: int = 0,
 ) -> tuple[Maps, Shape, bool]:
     """Return a checked pooling, its kernel, and whether the input came without a batch axis.
 
@@ -38,7 +40,7 @@ def fractional(
         o = scaled(x[2:], output_ratio)
     else:
         raise ValueError("one of output_size and output_ratio must be given, got None for both")
-    if min(x[1:]) < 1:
+    if min(x[2:]) < 1 or (x[1] < channels and not unbatched):
         raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
     if any(o_ + k_ - 1 > i for i, o_, k_ in zip(x[2:], o, k, strict=True)):
         raise RuntimeError(
@@ -63,8 +65,8 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
         )
     if not all(isinstance(ratio, Real) for ratio in ratios):
         raise TypeError(f"output_ratio must be numbers, got {output_ratio!r}")
-    if min(ratios) < 0:
-        raise RuntimeError(f"output_ratio must be at least 0, got {output_ratio!r}")
+    if not all(0 <= ratio < math.inf for ratio in ratios):
+        raise RuntimeError(f"output_ratio must be at least 0 and finite, got {output_ratio!r}")
     return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
 
 

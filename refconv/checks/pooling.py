@@ -85,14 +85,21 @@ def pool(
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
 
 
-def every_window_holds(f: Pool, x_name: str = "x") -> None:
-    """Raise where a window holds no element of x: its maximum has no place there."""
-    for i, o, s, p, d in zip(f.i, f.o, f.s, f.p, f.d, strict=True):
-        if i < d and any((j * s - p) % d >= i for j in range(min(o, -(-p // s)))):
-            raise RuntimeError(
-                f"padding={f.p} with dilation={f.d} leaves a window of kernel_size={f.k} without "
-                f"any element of {x_name} {f.x_shape}: it has no index"
-            )
+def every_window_holds(f: Pool) -> bool:
+    """Return whether every window holds an element of x."""
+    return not any(
+        i < d and any((j * s - p) % d >= i for j in range(min(o, -(-p // s))))
+        for i, o, s, p, d in zip(f.i, f.o, f.s, f.p, f.d, strict=True)
+    )
+
+
+def every_window_has_an_index(f: Pool, x_name: str = "x") -> None:
+    """Raise where a window holds no element of x: its maximum is nowhere."""
+    if not every_window_holds(f):
+        raise RuntimeError(
+            f"padding={f.p} with dilation={f.d} leaves a window of kernel_size={f.k} without any "
+            f"element of {x_name} {f.x_shape}: it has no index"
+        )
 
 
 def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:

@@ -14,6 +14,7 @@ def unpool(
     padding: Ints,
     output_size: Sequence[int] | None,
     x_name: str = "x",
+    channels: int = 0,
 ) -> tuple[Maps, bool]:
     """Return a checked unpooling, and whether the input came without a batch axis.
 
@@ -28,7 +29,7 @@ def unpool(
     x, unbatched = batched(shape, rank, x_name, "an unpooling")
     s = k if stride is None else per_axis("stride", stride, rank, 1)
     p = per_axis("padding", padding, rank, 0)
-    if min(x[1:]) < 1:
+    if min(x[2:]) < 1 or (x[1] < channels and not unbatched):
         raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
     o = least = tuple(map(shapes.unpool_output_size, x[2:], k, s, p))
     if output_size is not None:

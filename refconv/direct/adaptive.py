@@ -39,7 +39,7 @@ def average(total: Any, f: Maps, o: Shape) -> Any:
 def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     """y[o] = (sum of x over window o) / its size; see `refconv.adaptive_avg_pool`."""
     x = checks.array("x", x, NUMBERS)
-    f, unbatched = checks.adaptive(x.shape, output_size, channels=0)
+    f, unbatched = checks.adaptive(x.shape, output_size)
 
     acc = checks.summing(x.dtype)
     xs = x.reshape(f.x_shape).astype(acc)
@@ -58,7 +58,7 @@ def adaptive_avg_pool_grad(
 ) -> Array:
     """gx[i] = sum of gy / size over windows with i; see `refconv.adaptive_avg_pool_grad`."""
     grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    f, unbatched = checks.adaptive(input_shape, output_size, 0, "input_shape")
+    f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
     acc = checks.summing(grad_output.dtype)

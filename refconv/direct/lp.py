@@ -123,8 +123,11 @@ def power(v: Any, e: float) -> Any:
         result = 1 / math.prod([a] * int(-e), start=type(a)(1))
     elif not isinstance(a, np.floating):
         return v ** (int(e) if float(e).is_integer() else e)
-    elif abs(e) == 0.5:
+    elif abs(e) == 0.5 and not isinstance(v, np.float16):
         result = np.sqrt(a) if e > 0 else 1 / np.sqrt(a)
     else:
-        result = np.power(a, type(a)(type(v)(e)))
+        exponent = type(a)(type(v)(e))
+        if exponent in (0, np.inf, -np.inf) and a.itemsize < 8:  # e itself is neither
+            a, exponent = np.float64(a), np.float64(e)
+        result = np.power([a], [exponent])[0]  # NumPy would take a root for a single 0.5
     return type(v)(result)

@@ -51,7 +51,7 @@ def max_pool(
     x = checks.array("x", x, ORDERED)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
-        checks.every_window_holds(f)
+        checks.every_window_has_an_index(f)
 
     xs = x.reshape(f.x_shape)
     y = np.empty(f.y_shape, x.dtype)

@@ -40,7 +40,7 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Exact:
     array([[[Fraction(3, 2), Fraction(3, 1)]]], dtype=object)
     """
     ints, e = scaled("x", x)
-    f, unbatched = checks.adaptive(x.shape, output_size, channels=0)
+    f, unbatched = checks.adaptive(x.shape, output_size)
     at_x, at_y = taps(f)
     y = total(ints.ravel()[at_x], e, at_y, f.y_shape).divided_by(sizes(f))
     return y[0] if unbatched else y
@@ -55,7 +55,7 @@ def adaptive_avg_pool_grad(
     an odd number: where it is 1, no division rounds.
     """
     gy, e = scaled("grad_output", grad_output)
-    f, unbatched = checks.adaptive(input_shape, output_size, 0, "input_shape")
+    f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     size = sizes(f)
     common = math.lcm(*size.ravel())

@@ -68,7 +68,7 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     """
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.NUMBERS, xp)
-    f, unbatched = checks.adaptive(x.shape, output_size, channels=0)
+    f, unbatched = checks.adaptive(x.shape, output_size)
 
     def divided(total: Array, axes: Sequence[Axis]) -> None:
         divide_in_turn(total, [axis.size for axis in axes], f)
@@ -106,7 +106,7 @@ def adaptive_avg_pool_grad(
     """
     xp = checks.library(grad_output=grad_output)
     grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
-    f, unbatched = checks.adaptive(input_shape, output_size, 0, "input_shape")
+    f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     share = grad_output.reshape(f.planes, *f.o).astype(checks.summing(grad_output.dtype), order="C")
     everything = slice(0, f.planes)
@@ -164,7 +164,7 @@ def adaptive_max_pool(
     Raises:
         TypeError: `x` is no array, or `output_size` holds something else than integers and None.
         NotImplementedError: the dtype is bool, complex or no number.
-        RuntimeError: shapes do not fit, a size is negative, x has no channels or an empty axis.
+        RuntimeError: shapes do not fit, a size is negative, a spatial axis of x is empty.
 
     Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Answers to
     torch.nn.functional.adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d; takes

@@ -8,6 +8,7 @@ element alone. Derivatives of any order are those of these parts.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -170,7 +171,10 @@ def times(x: Array, factor: float) -> Array:
 
 
 def power(x: Array, e: float) -> Array:
-    """Return x^e: by products where there are few, as torch does; float16 in float32."""
+    """Return x^e: by products where there are few, as torch does; float16 in float32.
+
+    An exponent that the dtype has no number for, not 0 and not infinite, keeps its own.
+    """
     acc = checks.accumulator(x.dtype)
     xp, a = checks.namespace(x), x.astype(acc, copy=False)
     by_hand: dict[float, Callable[[], Array]] = {
@@ -182,5 +186,12 @@ def power(x: Array, e: float) -> Array:
         -1: lambda: 1 / a,
         -2: lambda: 1 / (a * a),
     }
-    result: Array = by_hand[e]() if e in by_hand else xp.power(a, x.dtype.type(e).astype(acc))
-    return result.astype(x.dtype)
+    if e in by_hand and not (abs(e) == 0.5 and x.dtype == np.float16):  # where torch has no root
+        return by_hand[e]().astype(x.dtype)
+    exponent: Any = x.dtype.type(e).astype(acc)
+    if e == 0.5:
+        exponent = xp.full(a.shape, exponent)  # NumPy would take a root for a single exponent
+    elif exponent in (0, np.inf, -np.inf) and acc.itemsize < 8:
+        a, exponent = a.astype(np.float64), np.float64(e)
+    result: Array = xp.power(a, exponent).astype(x.dtype)
+    return result

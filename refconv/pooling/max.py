@@ -104,7 +104,7 @@ def max_pool(
     x = checks.array("x", x, checks.ORDERED, xp)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
-        checks.every_window_holds(f)
+        checks.every_window_has_an_index(f)
     y, indices = winners(f, x, return_indices)
     shape = f.y_shape[unbatched:]
     return y.reshape(shape) if indices is None else (y.reshape(shape), indices.reshape(shape))

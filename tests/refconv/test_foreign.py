@@ -239,7 +239,7 @@ def test_an_array_that_names_its_library_by_its_type_only(monkeypatch: pytest.Mo
         Bug("a divisor of NumPy's", "pooling/adaptive.py",
             "xp.arange(side.start", "np.arange(side.start", "foreign", "adaptive_avg_pool"),
         Bug("by way of NumPy", "pooling/lp.py",
-            "result: Array = by_hand[e]()", "result: Array = np.asarray(by_hand[e]())",
+            "return by_hand[e]()", "return np.asarray(by_hand[e]())",
             "foreign", "lp_pool"),
         Bug("a loop over elements", "pooling/layout.py",
             "int(self.size.max())", "max(self.size)", "foreign", "adaptive_max_pool"),

@@ -211,7 +211,6 @@ BAD = {
     "rank too low": Bad(
         {"x": zeros(2, 2), "indices": AT[0, 0], "kernel_size": (2, 2)}, "x has 2 dimensions"
     ),
-    "no channels": Bad({"x": X[:, :0], "indices": AT[:, :0]}, r"x has shape \(1, 0, 2, 2\)"),
     "no height": Bad({"x": X[:, :, :0], "indices": AT[:, :, :0]}, r"x has shape \(1, 2, 0, 2\)"),
     "negative size": Bad({"padding": 3}, r"padding=3 leaves an output of negative size \(-2, -2\)"),
     "output too large": Bad({"output_size": (6, 4)}, r"output_size must be less than .* \(6, 4\)"),

@@ -166,7 +166,7 @@ def _max_pool_with_indices(
 ) -> tuple[Tensor, Tensor]:
     """Pool with indices, which every window must have."""
     y, indices, f = _pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
-    checks.every_window_holds(f, "input")
+    checks.every_window_has_an_index(f, "input")
     return y, indices
 
 
