@@ -1,6 +1,8 @@
 """Arrays and integers: what every operator's arguments are made of."""
 
+import math
 import operator
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +18,16 @@ Ints = int | Sequence[int]
 NUMBERS = "iufc"  # dtype kinds an average or a sum of products has a meaning for
 ORDERED = "iuf"  # ... and the ones a maximum has
 
+
+def _memory() -> float:
+    """Return the bytes of memory that this machine has, or infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+MEMORY = _memory()
 
 # --------------------------------------------------------------------------- arrays
 
@@ -92,8 +104,13 @@ def matches(name: str, a: Array, shape: Shape) -> None:
 
 
 def result(xp: Any, shape: Shape, dtype: Any, zeros: bool = False) -> Array:
-    """Return a new array for a result; where there is no room for it, raise as torch does."""
+    """Return a new array for a result; where there is no room for it, raise as torch does.
+
+    A system that promises more memory than it has would end the process later, while it is filled.
+    """
     try:
+        if math.prod(shape) * np.dtype(dtype).itemsize > MEMORY:
+            raise MemoryError
         new: Array = (xp.zeros if zeros else xp.empty)(shape, dtype)
     except (MemoryError, OverflowError, ValueError):
         raise RuntimeError(

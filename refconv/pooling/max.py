@@ -4,9 +4,7 @@ With the winners' indices saved, forward is a gather, y = x[indices], and the gr
 a scatter, gx[indices] += gy. Each is the derivative of the other, so every order exists.
 """
 
-import functools
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
@@ -124,7 +122,7 @@ def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
         xs, best = planes[box[0]], y[box]
         best.fill(lowest(x.dtype))
         found = taps.axes(f, box[1:])
-        if not all(found):
+        if not all(found):  # one window without any element: it is then the only one of its axis
             if indices is not None:
                 indices[box] = -1
             return
@@ -139,9 +137,6 @@ def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
             at = positions(f, box[1:], found, winner)
             if signed:
                 best[...] = gather(xs, at)
-            none = without_element(xp, f, box[1:])
-            if none is not None:
-                at[:, none], best[:, none] = -1, lowest(x.dtype)
             if indices is not None:
                 indices[box] = at
 
@@ -172,21 +167,6 @@ def positions(f: Pool, side: Box, found: Sequence[taps.Visits], winner: Array) -
     steps = [xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, f.d, strict=True)]
     at: Array = corner + taps.ravel(steps, f.i).reshape(-1).take(winner)
     return at.reshape(winner.shape)
-
-
-def without_element(xp: Any, f: Pool, side: Box) -> Array | None:
-    """Return which outputs of a box have a window without any element, or None if none has.
-
-    Such a window begins in the padding, and its first tap beyond that is already beyond x.
-    """
-    if not any(i < d and p > 0 for i, d, p in zip(f.i, f.d, f.p, strict=True)):
-        return None
-    empty: list[Array] = []
-    for start, i, d in zip(window_starts(xp, f, side), f.i, f.d, strict=True):
-        empty.append(start + xp.maximum(0, -(start // d)) * d >= i)
-    grids = xp.ix_(*(each.astype(np.int64) for each in empty))
-    total: Array = functools.reduce(operator.add, grids)
-    return total > 0
 
 
 # --------------------------------------------------------------------------- gradient
