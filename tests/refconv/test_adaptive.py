@@ -351,10 +351,9 @@ def test_maximum_errors(name: str) -> None:
     fails_alike(ours, functional.adaptive_max_pool2d, GOOD | bad.arguments, bad.says)
 
 
-def test_a_maximum_needs_channels_and_an_order() -> None:
+def test_a_maximum_needs_an_order() -> None:
     ours = [refconv.adaptive_max_pool, direct.adaptive_max_pool]
     theirs = functional.adaptive_max_pool2d
-    fails_alike(ours, theirs, {"x": zeros(2, 0, 8, 7), "output_size": 3}, r"x has shape \(2, 0,")
     fails_alike(ours, theirs, {"x": X.astype(np.complex64), "output_size": 3}, "complex64")
 
 
