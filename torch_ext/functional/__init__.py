@@ -1,8 +1,11 @@
 """The conv, pool and fold functions of `torch.nn.functional`, computed by refconv.
 
-Names, parameter order, defaults and the types of errors are torch's. Gradients of any order,
-reverse and forward, are the reference's too. `torch.jit.trace` records a call whole, for inputs of
-every size; TorchScript compiles none of these functions.
+Names, parameter order and defaults are torch's, and so is the type of an error, whose message has
+torch's own after ours ("torch: ..."); what an error is where torch has none is said under "Raises".
+Other layouts than torch.strided (sparse, oneDNN's) and nested tensors are refused. Gradients of any
+order, reverse and forward, are the reference's too. `__torch_function__` is asked first, so that
+torch.fx traces these functions. `torch.jit.trace` records a call whole, for inputs of every size;
+TorchScript compiles none of these functions.
 """
 
 import torch_ext.functions  # noqa: F401  (the derivatives of the operators called here)

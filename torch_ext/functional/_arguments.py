@@ -1,7 +1,8 @@
 """Checks that concern tensors; those of sizes and shapes are refconv's own (`refconv.checks`).
 
-Names are torch's (`input`, not `x`), and so are the types of the errors: TypeError for a wrong
-Python type, NotImplementedError for a dtype without the operator, RuntimeError for all else.
+Names are torch's (`input`, not `x`), and so are, as a rule, the types of the errors: TypeError for
+a wrong Python type, NotImplementedError for a dtype or a layout without the operator, RuntimeError
+for all else. Where torch's own is another, the door exchanges it (`torch_ext.functional._door`).
 """
 
 from typing import Any
@@ -22,8 +23,19 @@ def tensor(name: str, value: Any, dtypes: tuple[torch.dtype, ...]) -> None:
     """Raise unless the value is a tensor of one of these dtypes."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+    strided(name, value)
     if value.dtype not in dtypes:
         raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
+
+
+def strided(name: str, value: Tensor) -> None:
+    """Raise unless the value's elements lie in memory as strides say: no other layout is read."""
+    if value.is_nested:
+        raise NotImplementedError(f"{name} is nested: use {name}.to_padded_tensor(0.0)")
+    if value.layout is not torch.strided:
+        raise NotImplementedError(
+            f"{name} has layout {value.layout}, expected torch.strided: use {name}.to_dense()"
+        )
 
 
 def operand(name: str, value: Any, input: Tensor) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from refconv.shapes import Shape
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 Outputs = int | Sequence[int | None]  # None stands for the size of the input
 
 
+@door(F.adaptive_avg_pool1d)
 def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     """Adaptive average pooling of (N, C, *i), here over one spatial axis.
 
@@ -52,6 +55,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     return _adaptive_avg_pool(1, input, output_size)
 
 
+@door(F.adaptive_avg_pool2d)
 def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
     """Adaptive average pooling over two spatial axes; all as in `adaptive_avg_pool1d`.
 
@@ -62,6 +66,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
     return _adaptive_avg_pool(2, input, output_size)
 
 
+@door(F.adaptive_avg_pool3d)
 def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
     """Adaptive average pooling over three spatial axes; all as in `adaptive_avg_pool1d`.
 
@@ -72,6 +77,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
     return _adaptive_avg_pool(3, input, output_size)
 
 
+@door(F.adaptive_max_pool1d)
 def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
     """Adaptive max pooling of (N, C, *i), here over one spatial axis.
 
@@ -105,6 +111,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool =
     return (y, indices) if return_indices else y
 
 
+@door(F.adaptive_max_pool1d_with_indices)
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: Ints, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -112,6 +119,7 @@ def adaptive_max_pool1d_with_indices(
     return _adaptive_max_pool(1, input, output_size)
 
 
+@door(F.adaptive_max_pool2d)
 def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
     """Adaptive max pooling over two spatial axes; all as in `adaptive_max_pool1d`.
 
@@ -124,6 +132,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: boo
     return (y, indices) if return_indices else y
 
 
+@door(F.adaptive_max_pool2d_with_indices)
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: Outputs, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -131,6 +140,7 @@ def adaptive_max_pool2d_with_indices(
     return _adaptive_max_pool(2, input, output_size)
 
 
+@door(F.adaptive_max_pool3d)
 def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
     """Adaptive max pooling over three spatial axes; all as in `adaptive_max_pool1d`.
 
@@ -142,6 +152,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: boo
     return (y, indices) if return_indices else y
 
 
+@door(F.adaptive_max_pool3d_with_indices)
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: Outputs, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:

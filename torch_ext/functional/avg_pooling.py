@@ -4,12 +4,15 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 
+@door(F.avg_pool1d)
 def avg_pool1d(
     input: Tensor,
     kernel_size: Ints,
@@ -59,6 +62,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@door(F.avg_pool2d)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -79,6 +83,7 @@ def avg_pool2d(
     )
 
 
+@door(F.avg_pool3d)
 def avg_pool3d(
     input: Tensor,
     kernel_size: Ints,

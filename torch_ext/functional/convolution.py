@@ -3,12 +3,15 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 
+@door(F.conv1d)
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -59,6 +62,7 @@ def conv1d(
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@door(F.conv2d)
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -77,6 +81,7 @@ def conv2d(
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@door(F.conv3d)
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -95,6 +100,7 @@ def conv3d(
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@door(F.conv_tbc)
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """Convolution of sequences with the channels last, (T, B, C): `conv1d` with its axes permuted.
 
@@ -147,7 +153,8 @@ def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
     if checks.integer("pad", pad) < 0:
         raise RuntimeError(f"pad must be at least 0, got {pad!r}")
     x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)  # (B, C, T), (M, C, k)
-    return conv1d(x, w, bias, padding=pad).permute(2, 0, 1).contiguous()
+    y: Tensor = _conv(1, x, w, bias, 1, pad, 1, 1)
+    return y.permute(2, 0, 1).contiguous()
 
 
 @_tracing.recorded

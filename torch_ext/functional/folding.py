@@ -3,15 +3,18 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _tracing
+from torch_ext.functional._door import door
 
 AXES = 2  # as torch has them
 DTYPES = (*_arguments.NUMBERS, torch.bool)
 
 
+@door(F.unfold)
 def unfold(
     input: Tensor,
     kernel_size: Ints,
@@ -57,6 +60,7 @@ def unfold(
     return _unfold(input, kernel_size, dilation, padding, stride)
 
 
+@door(F.fold)
 def fold(
     input: Tensor,
     output_size: Ints,

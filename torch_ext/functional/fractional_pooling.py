@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.jit import is_tracing  # type: ignore[attr-defined]
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints, Maps
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 Ratios = float | Sequence[float]
 
 
+@door(F.fractional_max_pool2d)
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -72,6 +75,7 @@ def fractional_max_pool2d(
     return (y, indices) if return_indices else y
 
 
+@door(F.fractional_max_pool2d_with_indices)
 def fractional_max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Ints,
@@ -84,6 +88,7 @@ def fractional_max_pool2d_with_indices(
     return _at_random(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
+@door(F.fractional_max_pool3d)
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Ints,
@@ -102,6 +107,7 @@ def fractional_max_pool3d(
     return (y, indices) if return_indices else y
 
 
+@door(F.fractional_max_pool3d_with_indices)
 def fractional_max_pool3d_with_indices(
     input: Tensor,
     kernel_size: Ints,

@@ -5,23 +5,16 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
-from torch_ext.functional.max_pooling import (
-    max_pool1d_with_indices,
-    max_pool2d_with_indices,
-    max_pool3d_with_indices,
-)
-
-MAX_POOL = {
-    1: max_pool1d_with_indices,
-    2: max_pool2d_with_indices,
-    3: max_pool3d_with_indices,
-}
+from torch_ext.functional._door import door
+from torch_ext.functional.max_pooling import max_pool_with_indices
 
 
+@door(F.lp_pool1d)
 def lp_pool1d(
     input: Tensor,
     norm_type: float,
@@ -81,6 +74,7 @@ def lp_pool1d(
     return _lp_pool(1, input, p, checks.integer("kernel_size", kernel_size), stride, ceil_mode)
 
 
+@door(F.lp_pool2d)
 def lp_pool2d(
     input: Tensor,
     norm_type: float,
@@ -101,6 +95,7 @@ def lp_pool2d(
     return _lp_pool(2, input, p, k, stride, ceil_mode)
 
 
+@door(F.lp_pool3d)
 def lp_pool3d(
     input: Tensor,
     norm_type: float,
@@ -137,7 +132,7 @@ def _extreme(
     (input,) = _autocast.cast(f"max_pool{rank}d", input)
     _arguments.tensor("input", input, _arguments.FLOATS)
     up = 1 if p > 0 else -1
-    y, _ = MAX_POOL[rank](up * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
+    y, _ = max_pool_with_indices(rank, up * input.abs(), kernel_size, stride, 0, 1, ceil_mode)
     return up * y
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 
+@door(F.max_pool1d)
 def max_pool1d(
     input: Tensor,
     kernel_size: Ints,
@@ -57,10 +60,11 @@ def max_pool1d(
     >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
     """
-    pool = _max_pool_with_indices if return_indices else _max_pool
+    pool = max_pool_with_indices if return_indices else _max_pool
     return pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@door(F.max_pool1d_with_indices)
 def max_pool1d_with_indices(
     input: Tensor,
     kernel_size: Ints,
@@ -71,9 +75,10 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@door(F.max_pool2d)
 def max_pool2d(
     input: Tensor,
     kernel_size: Ints,
@@ -90,10 +95,11 @@ def max_pool2d(
     tensor([[[ 5.,  7.],
              [13., 15.]]])
     """
-    pool = _max_pool_with_indices if return_indices else _max_pool
+    pool = max_pool_with_indices if return_indices else _max_pool
     return pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@door(F.max_pool2d_with_indices)
 def max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Ints,
@@ -104,9 +110,10 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@door(F.max_pool3d)
 def max_pool3d(
     input: Tensor,
     kernel_size: Ints,
@@ -122,10 +129,11 @@ def max_pool3d(
     >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)
     (tensor([[[[7.]]]]), tensor([[[[7]]]]))
     """
-    pool = _max_pool_with_indices if return_indices else _max_pool
+    pool = max_pool_with_indices if return_indices else _max_pool
     return pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@door(F.max_pool3d_with_indices)
 def max_pool3d_with_indices(
     input: Tensor,
     kernel_size: Ints,
@@ -136,7 +144,7 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return _max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @_tracing.recorded
@@ -155,7 +163,7 @@ def _max_pool(
 
 
 @_tracing.recorded
-def _max_pool_with_indices(
+def max_pool_with_indices(
     rank: int,
     input: Tensor,
     kernel_size: Ints,

@@ -3,12 +3,15 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 
+@door(F.conv_transpose1d)
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -64,6 +67,7 @@ def conv_transpose1d(
     )
 
 
+@door(F.conv_transpose2d)
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -86,6 +90,7 @@ def conv_transpose2d(
     )
 
 
+@door(F.conv_transpose3d)
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional._door import door
 
 
+@door(F.max_unpool1d)
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -61,6 +64,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@door(F.max_unpool2d)
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -79,6 +83,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@door(F.max_unpool3d)
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
@@ -111,6 +116,7 @@ def _max_unpool(
     _arguments.tensor("input", input, _arguments.NUMBERS)
     if not isinstance(indices, Tensor):
         raise TypeError(f"indices must be a torch.Tensor, got {type(indices).__name__}")
+    _arguments.strided("indices", indices)
     if indices.dtype != torch.int64:
         raise RuntimeError(f"indices has dtype {indices.dtype}, expected torch.int64")
     _arguments.together("indices", indices, input)

@@ -254,7 +254,10 @@ def spatial(weight: Tensor) -> int:
     """Return the number of spatial axes of a weight."""
     rank = weight.dim() - 2
     if rank not in CONV:
-        raise RuntimeError(f"weight has shape {tuple(weight.shape)}, expected 1 to 3 spatial axes")
+        raise RuntimeError(
+            f"weight should have at least three dimensions, and at most five, "
+            f"got shape {tuple(weight.shape)}"
+        )
     return rank
 
 

@@ -1,0 +1,317 @@
+"""The door of every public function: the protocol first, what is refused there, and how.
+
+That a refusal is torch's in type and words is in `test_errors`, `test_errors_family` and, of all of
+torch's own error inputs, in `test_opinfo`.
+"""
+
+import inspect
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn, ones
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx import symbolic_trace
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+import torch_ext
+from calling import W, X, call_of, rank_of
+from layers import LAZY, NAMES, ROWS, Case, same
+from refusal import raised, refused, says, sentence
+from torch_ext import functional
+from torch_ext.functional import _asking
+
+every_function = pytest.mark.parametrize("name", functional.__all__)
+
+
+@every_function
+def test_the_calls_of_these_tests_are_good(name):
+    torch.manual_seed(0)
+    expected = getattr(F, name)(**call_of(name))
+    torch.manual_seed(0)
+    torch.testing.assert_close(getattr(functional, name)(**call_of(name)), expected)
+
+
+# --------------------------------------------------------------------------- the protocol
+
+
+class Duck:
+    """Answers for itself, whatever it is an argument of."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return func, args, kwargs
+
+
+@every_function
+def test_the_protocol_is_asked_first(name):
+    """In the place of every argument, by position or name, before anything is found wrong."""
+    function = getattr(functional, name)
+    duck = Duck()
+    for parameter in inspect.signature(function).parameters:
+        options = {**call_of(name), parameter: duck}
+        assert function(**options) == (function, (), options)
+    assert function(duck, 1, nonsense=2) == (function, (duck, 1), {"nonsense": 2})
+
+
+@every_function
+def test_the_protocol_is_asked_inside_of_override(name):
+    duck = Duck()
+    options = {**call_of(name), "input": duck}
+    with torch_ext.override():
+        func, *_ = getattr(F, name)(**options)
+    assert func is getattr(functional, name)
+
+
+class Seen(TorchFunctionMode):
+    """Lists what it is handed."""
+
+    def __init__(self):
+        super().__init__()
+        self.functions = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.functions.append(func)
+        return func(*args, **(kwargs or {}))
+
+
+@every_function
+def test_a_mode_sees_the_function_whole(name):
+    function = getattr(functional, name)
+    options = call_of(name)
+    with Seen() as seen:
+        function(**options)
+    assert seen.functions == [function]
+
+
+class Named(Tensor):
+    """A tensor of another type, with what torch does for all of them."""
+
+
+@every_function
+def test_a_subclass_stays_one(name):
+    options = {
+        each: value.as_subclass(Named) if isinstance(value, Tensor) else value
+        for each, value in call_of(name).items()
+    }
+    torch.manual_seed(0)
+    found = getattr(functional, name)(**options)
+    torch.manual_seed(0)
+    expected = getattr(functional, name)(**call_of(name))
+    pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+    for one, other in pairs:
+        assert type(one) is Named
+        assert torch.equal(one.as_subclass(Tensor), other)
+
+
+class Around(nn.Module):
+    """A model of one layer."""
+
+    def __init__(self, layer, inputs):
+        super().__init__()
+        self.layer = layer
+        self.two = inputs == 2
+
+    def forward(self, x, indices):
+        return self.layer(x, indices) if self.two else self.layer(x)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize(
+    ("name", "row"), [(n, row) for n in NAMES if n not in LAZY for row in range(len(ROWS[n]))]
+)
+def test_symbolic_trace_of_a_swapped_model(integers, name, row):
+    case = Case(integers, name, row)
+    model = Around(case.original, len(case.inputs))
+    assert torch_ext.swap(model).changed
+    traced = symbolic_trace(model)
+    targets = [node.target for node in traced.graph.nodes if node.op == "call_function"]
+    assert {getattr(functional, name) for name in functional.__all__} & set(targets)
+    x, indices = (*case.inputs, None)[:2]
+    found = []
+    for each in (traced, model):
+        torch.manual_seed(0)
+        y = each(x, indices)
+        found.append(y if isinstance(y, tuple) else (y,))
+    same(*found)
+
+
+WRITTEN = {
+    "conv": lambda x: F.conv2d(x, W[2], ones(4), stride=2),
+    "conv_transpose": lambda x: F.conv_transpose2d(x, W[2], stride=2),
+    "unfold": lambda x: F.unfold(x, 2),
+    "max_pool": lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+    "avg_pool": lambda x: F.avg_pool2d(x, 2),
+    "lp_pool": lambda x: F.lp_pool2d(x, 2, 2),
+    "adaptive_avg_pool": lambda x: F.adaptive_avg_pool2d(x, (2, None)),
+    "adaptive_max_pool": lambda x: F.adaptive_max_pool2d(x, 3),
+}
+
+
+@pytest.mark.parametrize("operator", WRITTEN)
+def test_symbolic_trace_inside_of_override(calls, operator):
+    with torch_ext.override():
+        traced = symbolic_trace(WRITTEN[operator])
+    assert calls == []
+    found = traced(X[2])
+    assert calls == [operator]
+    torch.testing.assert_close(found, WRITTEN[operator](X[2]))
+
+
+# --------------------------------------------------------------------------- layouts
+
+LAYOUTS = {
+    "torch.sparse_coo": lambda x: x.to_sparse(),
+    "torch.sparse_csr": lambda x: x.flatten(0, -2).to_sparse_csr(),
+    "torch.sparse_csc": lambda x: x.flatten(0, -2).to_sparse_csc(),
+    "torch.sparse_bsr": lambda x: x.flatten(0, -2).to_sparse_bsr((1, 1)),
+    "torch._mkldnn": lambda x: x.to_mkldnn(),
+    "nested": lambda x: torch.nested.nested_tensor(list(x)),
+}
+
+
+@every_function
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:Sparse CS:UserWarning", "ignore:The PyTorch API of nested")
+def test_layouts_that_are_not_strided(name, layout):
+    """Every tensor of every function: refused at the door, with torch's type if it refuses too."""
+    good = call_of(name)
+    for parameter, value in good.items():
+        if not isinstance(value, Tensor) or value.dim() < 2:
+            continue
+        if layout == "torch._mkldnn" and not value.is_floating_point():
+            continue
+        bad = {**good, parameter: LAYOUTS[layout](value)}
+        theirs = raised(getattr(F, name), **bad)
+        ours = raised(getattr(functional, name), **bad)
+        says(ours, (parameter, layout))
+        if theirs is None or layout == "nested":
+            assert type(ours) is NotImplementedError
+        else:
+            assert type(ours) is type(theirs)
+            assert sentence(theirs) in str(ours)
+
+
+# --------------------------------------------------------------------------- large integers
+
+NOT_INTEGERS = {
+    "input",
+    "weight",
+    "bias",
+    "indices",
+    "norm_type",
+    "output_ratio",
+    "_random_samples",
+}
+FLAGS = {"ceil_mode", "return_indices", "count_include_pad"}
+
+
+@every_function
+@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1, 10**30])
+def test_integers_of_more_than_64_bits(name, value):
+    good = call_of(name)
+    for parameter in inspect.signature(getattr(functional, name)).parameters:
+        if parameter in NOT_INTEGERS | FLAGS:
+            continue
+        single = parameter in ("groups", "pad", "divisor_override")
+        single = single or (parameter, name) == ("kernel_size", "lp_pool1d")
+        for each in [value] if single else [value, (value,) * rank_of(name)]:
+            bad = {**good, parameter: each}
+            assert "refconv::" not in str(raised(getattr(functional, name), **bad))
+            refused(name, **bad, words=(parameter, value))
+
+
+# --------------------------------------------------------------------------- asking torch
+
+
+def test_asking_changes_nothing():
+    """Neither what is drawn next, nor what a mode sees; and no warning is given."""
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    with FakeTensorMode() as mode:
+        fake = mode.from_tensor(X[2])
+        with Seen() as seen, pytest.raises(RuntimeError, match="torch: "):
+            functional.fractional_max_pool2d(fake, 2, 9)
+    refused("fractional_max_pool2d", X[2], 2, 9, words=("kernel_size",))
+    assert seen.functions == [functional.fractional_max_pool2d]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refused("conv2d", X[2], ones(4, 3, 2, 2), padding="same", words=("input",))
+    torch.manual_seed(0)
+    with pytest.raises(RuntimeError, match="torch: "):
+        functional.fractional_max_pool2d(X[2], 2, 9)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_asking_inside_of_vmap_and_grad():
+    words = "expected input\\[1, 4, 8, 7\\] to have 3 channels"
+    weight = ones(4, 3, 3, 3)
+    with pytest.raises(RuntimeError, match=words):
+        torch.vmap(lambda x: functional.conv2d(x, weight))(X[2][None])
+    with pytest.raises(RuntimeError, match=words):
+        torch.func.grad(lambda x: functional.conv2d(x, weight).sum())(X[2])
+
+
+LARGE = torch.zeros(()).expand(2**20, 4, 2**10, 2**10)  # without memory
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("conv2d", (LARGE, ones(8, 3, 3, 3)), r"to have 3 channels, but got 4 channels instead"),
+        ("conv2d", (LARGE, ones(8, 4, 3, 3).double()), "FloatTensor.*DoubleTensor"),
+        ("conv2d", (LARGE, ones(8, 4, 3, 3), ones(7)), "expected bias to be 1-dimensional with 8"),
+        ("conv2d", (LARGE[None], ones(8, 4, 3, 3)), r"Expected 3D \(unbatched\) or 4D \(batched\)"),
+        ("conv2d", (LARGE, ones(8, 4, 3, 3), None, 0), "non-positive stride is not supported"),
+        ("conv_transpose2d", (LARGE, ones(3, 4, 3, 3)), "to have 3 channels, but got 4"),
+        ("max_pool2d", (LARGE, 2, 1, 2), "pad should be at most half of effective kernel size"),
+        ("adaptive_avg_pool2d", (LARGE[None], 2), "Expected 3D or 4D tensor"),
+        ("avg_pool2d", (LARGE, 2**12), "too small"),
+        ("conv2d", (X[2], W[2], None, 1, 2**40), "there is no memory"),  # nor asked for any
+        ("unfold", (LARGE, 2, 0), "dilation should be greater than zero"),
+    ],
+)
+def test_large_data_are_not_asked_with(name, args, words):
+    """Torch is asked about the shapes alone, and computes nothing."""
+    start = time.perf_counter()
+    with pytest.raises(RuntimeError, match=words):
+        getattr(functional, name)(*args)
+    assert time.perf_counter() - start < 5
+
+
+def test_what_torch_takes_is_not_computed_twice():
+    """Of large data it is asked without them: a refusal of ours does not cost a pool of torch's."""
+    assert _asking.error_of(F.max_pool2d, (LARGE, 2), {}) is None
+
+
+def test_an_exception_that_is_not_ours_goes_through():
+    class Failure(RuntimeError):
+        pass
+
+    class Failing(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            raise Failure("x" * 1000)
+
+    with pytest.raises(Failure) as caught, Failing():
+        functional.conv2d(X[2], W[2])
+    assert str(caught.value) == "x" * 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_asking_is_safe(seed):
+    """Whatever is asked, in 5,000 odd calls: torch does not crash, nor take long, nor memory."""
+    script = Path(__file__).parents[1] / "asked.py"
+    command = [sys.executable, str(script), str(seed), "5000"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-2000:]
+    calls, refused, longest, megabytes = map(float, found.stdout.split())
+    assert calls == 5000
+    assert 2000 < refused < 5000
+    assert longest < 2
+    assert megabytes < 256
