@@ -1,6 +1,7 @@
 """conv1d-3d: the bits of torch's values, gradients and gradients of gradients."""
 
 import itertools
+import warnings
 from functools import partial
 
 import pytest
@@ -10,9 +11,10 @@ from torch.nn import functional as F
 import refconv
 from layouts import channels_last, strided
 from torch_ext import functional
+from torch_ext.functional import convolution
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:Using padding='same' with even kernel lengths:UserWarning"  # from torch
+    "ignore:Using padding='same' with even kernel lengths:UserWarning"  # from both
 )
 
 OURS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -158,3 +160,39 @@ def test_the_convolution_is_that_of_its_name(integers):
             x, w, _ = operands(integers, other)
             with pytest.raises(RuntimeError, match=f"weight has {other + 2} dimensions"):
                 conv(x, w)
+
+
+@ranks
+@pytest.mark.filterwarnings("default")
+def test_an_even_kernel_of_same_padding_warns_as_torch_does(integers, rank):
+    """Once, of torch's category and with its first words, at the line of the call; then no more."""
+    x, _, _ = operands(integers, rank)
+    two, three = (torch.ones(1, 4, *[k] * rank) for k in (2, 3))
+    two, three = two.to(x.dtype), three.to(x.dtype)
+    convolution._warn.cache_clear()
+    with warnings.catch_warnings(record=True) as ours:
+        warnings.simplefilter("always")
+        OURS[rank](x, three, padding="same")
+        OURS[rank](x, two, padding="same", dilation=2)  # both sides alike
+        OURS[rank](x, two, padding="valid")
+        assert ours == []
+        for _ in range(3):
+            OURS[rank](x, two, padding="same")
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings(record=True) as theirs:
+            warnings.simplefilter("always")
+            TORCHS[rank](x, two, padding="same")
+        with warnings.catch_warnings(record=True) as always:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                OURS[rank](x, two, padding="same")
+    finally:
+        torch.set_warn_always(False)
+    (one,), (torchs,) = ours, theirs
+    assert one.category is torchs.category
+    assert one.filename == torchs.filename == __file__
+    alike = "Using padding='same' with even kernel lengths and odd dilation"
+    assert str(one.message).startswith(alike)
+    assert str(torchs.message).startswith(alike)
+    assert len(always) == 3

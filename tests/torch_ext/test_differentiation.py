@@ -85,6 +85,7 @@ def test_every_entry_of_the_jacobians_of_a_convolution() -> None:
     assert gradcheck(function, inputs, check_forward_ad=True)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128], ids=str)
 def test_padding_that_is_not_even(dtype: torch.dtype) -> None:
     draw = Draw(dtype)

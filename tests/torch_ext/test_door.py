@@ -5,6 +5,7 @@ torch's own error inputs, in `test_opinfo`.
 """
 
 import inspect
+import itertools
 import subprocess
 import sys
 import time
@@ -224,6 +225,59 @@ def test_integers_of_more_than_64_bits(name, value):
             bad = {**good, parameter: each}
             assert "refconv::" not in str(raised(getattr(functional, name), **bad))
             refused(name, **bad, words=(parameter, value))
+
+
+# --------------------------------------------------------------------------- empty axes
+
+
+@every_function
+def test_axes_of_no_size(name):
+    """Any one or two axes of the tensors: torch's type and sentence, an IndexError among them."""
+    good = call_of(name)
+    axes = [(n, axis) for n, v in good.items() if isinstance(v, Tensor) for axis in range(v.dim())]
+    for empty in [*itertools.combinations(axes, 1), *itertools.combinations(axes, 2)]:
+        call = dict(good)
+        for parameter, axis in empty:
+            call[parameter] = call[parameter].narrow(axis, 0, 0)
+        theirs, ours = (raised(getattr(f, name), **call) for f in (F, functional))
+        if theirs is not None:
+            assert type(ours) is type(theirs)
+            assert sentence(theirs) in str(ours)
+        elif name != "conv_tbc":  # which refuses what it says
+            assert ours is None
+
+
+# --------------------------------------------------------------------------- sentences
+
+EXPECTED = {
+    "Expected 3D (unbatched) or 4D (batched) input to conv2d": lambda: nn.Conv2d(4, 2, 3)(X[1][0]),
+    "to have 4 channels, but got 2 channels": lambda: nn.Conv2d(4, 2, 3)(X[2][:, :2]),
+    "Kernel size can't be greater than actual input size": lambda: nn.Conv1d(4, 2, 9)(X[1]),
+    "non-positive stride is not supported": lambda: nn.Conv3d(4, 2, 3, stride=0)(X[3]),
+    "its components must be at least one": lambda: nn.Unfold(9)(X[2]),
+    "pad should be at most half of effective kernel size": lambda: nn.MaxPool2d(2, 2, 2)(X[2]),
+    "Output size is too small": lambda: nn.AvgPool2d(9)(X[2]),
+    "Dimension out of range": lambda: nn.AvgPool2d(2)(X[2][0, 0]),
+}
+
+
+@pytest.mark.parametrize("words", EXPECTED)
+@pytest.mark.parametrize("level", ["function", "aten"])
+def test_sentences_that_people_match(words, level):
+    """Torch's sentences, of torch's type, under both levels."""
+    theirs = raised(EXPECTED[words])
+    with torch_ext.override(level):
+        ours = raised(EXPECTED[words])
+    assert words in str(theirs)
+    assert words in str(ours)
+    assert type(ours) is type(theirs)
+
+
+def test_sentences_that_depend_on_values():
+    """Torch sees the values themselves; at the level of ATen an unpooling has made-up sizes."""
+    refused("max_unpool2d", X[2], 10**4 * X[2].long(), 2, words=("indices", 10**4))
+    with torch_ext.override(), pytest.raises(RuntimeError, match="Found an invalid max index"):
+        nn.MaxUnpool2d(2)(X[2], 10**4 * X[2].long())
 
 
 # --------------------------------------------------------------------------- asking torch

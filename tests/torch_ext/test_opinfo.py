@@ -25,7 +25,10 @@ from showing import show
 from torch_ext import functional, override
 from torch_ext.parity.criterion import same_bits
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning"),
+]
 
 Function = Callable[..., Any]
 

@@ -1,10 +1,6 @@
 # mypy: allow-untyped-calls
-"""adaptive_avg_pool1d-3d, and adaptive_max_pool1d-3d with and without indices.
+"""adaptive_avg_pool1d-3d, and adaptive_max_pool1d-3d with and without indices."""
 
-What `adaptive_max_pool` returns depends on `return_indices`, a value; its type is therefore Any.
-"""
-
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,10 +10,9 @@ from torch.nn import functional as F
 from refconv import checks
 from refconv.checks import Ints
 from refconv.shapes import Shape
-from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
-
-Outputs = int | Sequence[int | None]  # None stands for the size of the input
+from torch_ext.functional._overloads import Outputs
 
 
 @door(F.adaptive_avg_pool1d)
@@ -77,6 +72,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
     return _adaptive_avg_pool(3, input, output_size)
 
 
+@_overloads.adaptive_max_pool1d
 @door(F.adaptive_max_pool1d)
 def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
     """Adaptive max pooling of (N, C, *i), here over one spatial axis.
@@ -119,6 +115,7 @@ def adaptive_max_pool1d_with_indices(
     return _adaptive_max_pool(1, input, output_size)
 
 
+@_overloads.adaptive_max_pool
 @door(F.adaptive_max_pool2d)
 def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
     """Adaptive max pooling over two spatial axes; all as in `adaptive_max_pool1d`.
@@ -140,6 +137,7 @@ def adaptive_max_pool2d_with_indices(
     return _adaptive_max_pool(2, input, output_size)
 
 
+@_overloads.adaptive_max_pool
 @door(F.adaptive_max_pool3d)
 def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
     """Adaptive max pooling over three spatial axes; all as in `adaptive_max_pool1d`.

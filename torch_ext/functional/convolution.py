@@ -1,8 +1,12 @@
 # mypy: allow-untyped-calls
 """conv1d, conv2d, conv3d and conv_tbc."""
 
+import warnings
+from functools import cache
+
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.nn import functional as F
 
 from refconv import checks
@@ -45,8 +49,6 @@ def conv1d(
         TypeError: an argument is no tensor, or no integer.
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
-
-    Differs from torch: 'same' with an even kernel does not warn.
 
     Source: Dumoulin and Visin, arXiv:1603.07285, for the letters; `torch.nn.functional.conv1d`.
 
@@ -185,9 +187,21 @@ def _conv(
     _arguments.per_filter(bias, f.g * f.m)
     x = input.unsqueeze(0) if unbatched else input
     if any(before != after for before, after in f.p):  # 'same', an even kernel
+        if not is_compiling():
+            (_warn.__wrapped__ if torch.is_warn_always_enabled() else _warn)()
         x, p = torch.nn.functional.pad(x, [v for pads in f.p[::-1] for v in pads]), (0,) * rank
     else:
         p = tuple(before for before, _ in f.p)
     y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
     y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
     return y.squeeze(0) if unbatched else y
+
+
+@cache
+def _warn() -> None:
+    """Warn as torch does, once, or always by `torch.set_warn_always`."""
+    warnings.warn(
+        "Using padding='same' with even kernel lengths and odd dilation: the input is copied, with "
+        "one more zero at its end",
+        stacklevel=6,  # where the public function is called
+    )

@@ -1,8 +1,5 @@
 # mypy: allow-untyped-calls
-"""fractional_max_pool2d and fractional_max_pool3d, each with and without indices.
-
-What `fractional_max_pool` returns depends on `return_indices`, a value; its type is therefore Any.
-"""
+"""fractional_max_pool2d and fractional_max_pool3d, each with and without indices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +11,12 @@ from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints, Maps
-from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
+from torch_ext.functional._overloads import Ratios
 
-Ratios = float | Sequence[float]
 
-
+@_overloads.fractional_max_pool2d
 @door(F.fractional_max_pool2d)
 def fractional_max_pool2d(
     input: Tensor,
@@ -88,6 +85,7 @@ def fractional_max_pool2d_with_indices(
     return _at_random(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
+@_overloads.fractional_max_pool3d
 @door(F.fractional_max_pool3d)
 def fractional_max_pool3d(
     input: Tensor,

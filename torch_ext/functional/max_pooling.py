@@ -1,8 +1,5 @@
 # mypy: allow-untyped-calls
-"""max_pool1d, max_pool2d, max_pool3d, each with and without indices.
-
-What `max_pool` returns depends on `return_indices`, a value; its type is therefore Any.
-"""
+"""max_pool1d, max_pool2d, max_pool3d, each with and without indices."""
 
 from typing import Any
 
@@ -12,10 +9,11 @@ from torch.nn import functional as F
 
 from refconv import checks
 from refconv.checks import Ints
-from torch_ext.functional import _arguments, _autocast, _tracing
+from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
 
 
+@_overloads.max_pool
 @door(F.max_pool1d)
 def max_pool1d(
     input: Tensor,
@@ -78,6 +76,7 @@ def max_pool1d_with_indices(
     return max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@_overloads.max_pool
 @door(F.max_pool2d)
 def max_pool2d(
     input: Tensor,
@@ -113,6 +112,7 @@ def max_pool2d_with_indices(
     return max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@_overloads.max_pool
 @door(F.max_pool3d)
 def max_pool3d(
     input: Tensor,
