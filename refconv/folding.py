@@ -42,7 +42,7 @@ def unfold(
     Its gradient is `fold(grad, i, kernel_size, ...)`, with i the spatial shape of x.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         kernel_size: k, one integer or one per spatial axis.
         dilation: d, at least 1.
         padding: p, integers of at least 0.
@@ -63,10 +63,10 @@ def unfold(
 
     >>> import numpy as np
     >>> x = np.arange(1.0, 5).reshape(1, 1, 4)
-    >>> unfold(x, 2)
+    >>> unfold(x, (2,))
     array([[[1., 2., 3.],
             [2., 3., 4.]]])
-    >>> np.array([[1.0, 10.0]]) @ unfold(x, 2)  # a convolution
+    >>> np.array([[1.0, 10.0]]) @ unfold(x, (2,))  # a convolution
     array([[[21., 32., 43.]]])
     """
     xp = checks.library(x=x)

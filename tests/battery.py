@@ -225,15 +225,18 @@ def averages() -> Iterator[Case]:
         calls: list[Call] = [("avg_pool", (x,), options), ("avg_pool_grad", (x.shape, gy), options)]
         yield Case(calls, by_torch(avg_pool, [x], gy), gy, {1: x})
     line = draw(1, 1, 6, unit=6)
-    gy, o = draw(1, 1, 3, unit=6), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}
+    gy = draw(1, 1, 3, unit=6)
+    o = {"kernel_size": (3,), "stride": 2, "padding": 1, "ceil_mode": True}
     calls = [("avg_pool", (line[..., :4],), o), ("avg_pool_grad", ((1, 1, 4), gy), o)]
     answer = by_torch(lambda x: F.avg_pool1d(x, 3, 2, 1, True), [line[..., :4]], gy)
     yield Case(calls, answer, gy, {1: line[..., :4]})
     whole = draw(1, 2, 7, most=20, dtype=np.int64)
     for integers in (whole, whole + 2**60):  # which float64 does not hold
-        yield Case([("avg_pool", (integers, 2), {}), ("adaptive_avg_pool", (integers, 3), {})])
+        yield Case(
+            [("avg_pool", (integers, (2,)), {}), ("adaptive_avg_pool", (integers, (3,)), {})]
+        )
     thirds = draw(1, 2, 49, most=50)  # sums are exact, quotients not
-    yield Case([("avg_pool", (thirds, 7), {})], by_torch(lambda x: F.avg_pool1d(x, 7), [thirds]))
+    yield Case([("avg_pool", (thirds, (7,)), {})], by_torch(lambda x: F.avg_pool1d(x, 7), [thirds]))
     yield Case(
         [("adaptive_avg_pool", (x, (None, 2)), {})],
         by_torch(lambda x: F.adaptive_avg_pool2d(x, (None, 2)), [x]),
@@ -316,11 +319,11 @@ def halves() -> list[tuple[Call, np.float16]]:
         (("conv_transpose_grad_weight", (line, (1, 1, 1), taps), {}), total),
         (("fold", (corners, (1,), (60,)), {"padding": 59}), 4096 + 58),
         (("pad_grad", ((1, 1, 1), line, (100, 199), "replicate"), {}), total),
-        (("avg_pool", (line, 300), {}), total / 300),
-        (("avg_pool", (line, 300), {"divisor_override": 1}), total),
-        (("avg_pool_grad", ((1, 1, 1), one, 1), {}), 1),
-        (("adaptive_avg_pool", (line, 1), {}), total / 300),
-        (("adaptive_avg_pool_grad", ((1, 1, 1), line, 300), {}), total),
+        (("avg_pool", (line, (300,)), {}), total / 300),
+        (("avg_pool", (line, (300,)), {"divisor_override": 1}), total),
+        (("avg_pool_grad", ((1, 1, 1), one, (1,)), {}), 1),
+        (("adaptive_avg_pool", (line, (1,)), {}), total / 300),
+        (("adaptive_avg_pool_grad", ((1, 1, 1), line, (300,)), {}), total),
         (("max_pool_scatter", ((1, 1, 3), zeros, line, 1), {}), total),
     ]
     return [(call, np.float16(exact)) for call, exact in found]
@@ -330,8 +333,8 @@ REFUSED: list[Call] = [
     ("conv", (np.ones((1, 1, 5)), np.ones((1, 1, 2)), None, 2, "same"), {}),
     ("conv", (np.ones((1, 1, 5)), np.ones((1, 1, 2), np.float32)), {}),
     ("conv_transpose", (np.ones((1, 1, 5)), np.ones((1, 1, 2)), None, 2, 0, 2), {}),
-    ("max_pool", (np.ones((1, 0, 5)), 2), {}),
-    ("max_pool", (np.ones((1, 1, 9)), 3, 1, 2, 2), {}),
+    ("max_pool", (np.ones((1, 0, 5)), (2,)), {}),
+    ("max_pool", (np.ones((1, 1, 9)), (3,), 1, 2, 2), {}),
 ]
 
 

@@ -84,9 +84,9 @@ def more_calls() -> Iterator[Call]:
             yield "max_pool_select", (x, at, 2), {}
             yield "max_pool_scatter", (x.shape, at, gy, 2), {}
         at, v, gy = RNG.integers(0, 24, (2, 3, 4)), x[:, :, 0, :4], normal(2, 3, 8).astype(dtype)
-        yield "max_unpool", (v, at % 8, 2), {}  # of the same position the last stays
+        yield "max_unpool", (v, at % 8, (2,)), {}  # of the same position the last stays
         for strict in (False, True):
-            yield "max_unpool_grad", (at % 8, gy, 2), {"strict": strict}
+            yield "max_unpool_grad", (at % 8, gy, (2,)), {"strict": strict}
         yield "max_pool_scatter", ((2, 3, 5), at % 3, v, 1), {}
     for p in (0.5, 1, 2, 3, -2, 2.5, np.inf, -np.inf):
         for mathematical in (False, True):

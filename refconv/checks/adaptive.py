@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from refconv.checks.arguments import batched, integer, integers, is_integer
+from refconv.checks.arguments import batched, integer, integers, is_integer, per_axis, spatial_axes
 from refconv.shapes import Shape
 
 
@@ -36,12 +36,14 @@ def adaptive(
 ) -> tuple[Maps, bool]:
     """Return a checked adaptive pooling, and whether the input came without a batch axis.
 
-    The rank is len(output_size); one integer means the input is batched, of rank ndim - 2. At least
-    so many `channels` are asked for in a batch: by torch one for maxima.
+    The rank is len(output_size); one integer means (N, C, *i), unless x has three axes. At least so
+    many `channels` are asked for in a batch: by torch one for maxima.
     """
     shape = integers(x_name, x_shape)
+    sizes: Sequence[int | None]
     if is_integer(output_size):
-        sizes: list[int | None] = [integer("output_size", output_size)] * max(1, len(shape) - 2)
+        rank = spatial_axes("output_size", output_size, shape, x_name)
+        sizes = per_axis("output_size", output_size, rank, 0)
     else:
         sizes = given("output_size", output_size)
     if not sizes:

@@ -164,6 +164,23 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) or hasattr(value, "__index__")
 
 
+def spatial_axes(name: str, value: Any, shape: Shape, x_name: str) -> int:
+    """Return the number of spatial axes: that of `value`, or for one integer all behind (N, C).
+
+    Three axes could be (N, C, L) or (C, H, W): an integer is refused there, not guessed about.
+    """
+    if not is_integer(value):
+        return len(integers(name, value))
+    size = integer(name, value)
+    if len(shape) == 3:
+        raise RuntimeError(
+            f"{name}={size} leaves open what the axes of {x_name} {shape} are: write "
+            f"{name}=({size},) for a batch (N, C, L), {name}=({size}, {size}) for one image "
+            "(C, H, W)"
+        )
+    return max(1, len(shape) - 2)
+
+
 def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
     """Return one integer for every spatial axis; an int, or a sequence of one, stands for all."""
     if is_integer(value):

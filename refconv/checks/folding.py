@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refconv import shapes
-from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis
+from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis, spatial_axes
 from refconv.checks.convolution import Conv
 from refconv.shapes import Shape
 
@@ -24,10 +24,10 @@ def unfold(
 ) -> tuple[Conv, bool]:
     """Return a checked unfolding, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
     shape = integers(x_name, x_shape)
-    rank = axes("kernel_size", kernel_size) or max(1, len(shape) - 2)
+    rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     x, unbatched = batched(shape, rank, x_name, "an unfolding")
     if min(x[1:]) < 1:
         raise RuntimeError(f"{x_name} has shape {shape}: only the batch axis may be empty")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Array, Ints, array, batched, integers, is_integer, per_axis
+from refconv.checks.arguments import Array, Ints, array, batched, integers, per_axis, spatial_axes
 from refconv.shapes import Shape
 
 Ratios = float | Sequence[float]
@@ -26,12 +26,10 @@ def fractional(
 ) -> tuple[Maps, Shape, bool]:
     """Return a checked pooling, its kernel, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
     shape = integers(x_name, x_shape)
-    rank = max(1, len(shape) - 2)
-    if not is_integer(kernel_size):
-        rank = len(integers("kernel_size", kernel_size))
+    rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a fractional pooling")
     if output_size is not None:

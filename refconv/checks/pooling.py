@@ -14,9 +14,9 @@ from refconv.checks.arguments import (
     batched,
     integer,
     integers,
-    is_integer,
     matches,
     per_axis,
+    spatial_axes,
 )
 from refconv.shapes import Shape
 
@@ -55,12 +55,10 @@ def pool(
 ) -> tuple[Pool, bool]:
     """Return a checked pooling, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
     shape = integers(x_name, x_shape)
-    rank = max(1, len(shape) - 2)
-    if not is_integer(kernel_size):
-        rank = len(integers("kernel_size", kernel_size))
+    rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a pooling")
     s = k if stride is None or stride == () else per_axis("stride", stride, rank, 1)

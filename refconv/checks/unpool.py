@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from refconv import shapes
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis
+from refconv.checks.arguments import Ints, batched, integers, per_axis, spatial_axes
 
 
 def unpool(
@@ -18,13 +18,11 @@ def unpool(
 ) -> tuple[Maps, bool]:
     """Return a checked unpooling, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2. Sizes
+    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes. Sizes
     that no such pool could have had are ValueErrors, as in torch.
     """
     shape = integers(x_name, x_shape)
-    rank = max(1, len(shape) - 2)
-    if not is_integer(kernel_size):
-        rank = len(integers("kernel_size", kernel_size))
+    rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "an unpooling")
     s = k if stride is None else per_axis("stride", stride, rank, 1)

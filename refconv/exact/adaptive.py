@@ -36,7 +36,7 @@ def sizes(f: Maps) -> Array:
 def adaptive_avg_pool(x: Array, output_size: Any) -> Exact:
     """y[o] = (sum of x over window o) / its size, exactly.
 
-    >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 4.0]]]), 2).value
+    >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 4.0]]]), (2,)).value
     array([[[Fraction(3, 2), Fraction(3, 1)]]], dtype=object)
     """
     ints, e = scaled("x", x)

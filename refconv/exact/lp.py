@@ -49,7 +49,7 @@ def lp_pool(
 ) -> Roots:
     """y[o] = (sum of x^p over window o)^(1/p), exactly, for an integer or infinite p.
 
-    >>> lp_pool(np.array([[[1.0, 1.0, 3.0, 4.0]]]), 2, 2).rounded(np.float64)
+    >>> lp_pool(np.array([[[1.0, 1.0, 3.0, 4.0]]]), 2, (2,)).rounded(np.float64)
     array([[[1.41421356, 5.        ]]])
     """
     p = exponent(norm_type)

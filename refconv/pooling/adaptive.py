@@ -45,7 +45,7 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     by the whole number at once where every O is 1, as in torch.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `output_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `output_size` is refused as a guess.
         output_size: O, one integer or one per spatial axis; None keeps the size of an axis. 0 gives
             an empty result.
 
@@ -63,7 +63,7 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     torch.nn.functional.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d; takes every
     number dtype, None in one axis too, and no channels in three.
 
-    >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), 2)
+    >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), (2,))
     array([[[2., 5.]]])
     """
     xp = checks.library(x=x)
@@ -101,7 +101,7 @@ def adaptive_avg_pool_grad(
 
     Source: the adjoint. Answers to torch.ops.aten._adaptive_avg_pool2d_backward.
 
-    >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), 2)
+    >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), (2,))
     array([[[1., 1., 3., 2., 2.]]])
     """
     xp = checks.library(grad_output=grad_output)
@@ -152,7 +152,7 @@ def adaptive_max_pool(
     the last, as in torch.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `output_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `output_size` is refused as a guess.
         output_size: O, one integer or one per spatial axis; None keeps the size of an axis. 0 gives
             an empty result.
         return_indices: also return the winners.
@@ -170,7 +170,7 @@ def adaptive_max_pool(
     torch.nn.functional.adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d; takes
     integers, and None in one axis too.
 
-    >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), 2, return_indices=True)
+    >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), (2,), return_indices=True)
     (array([[[8., 8.]]]), array([[[2, 2]]]))
     """
     xp = checks.library(x=x)
@@ -208,7 +208,7 @@ def adaptive_max_pool_grad(
     Source: gradient routing, as in `max_pool_grad`. Answers to
     torch.ops.aten.adaptive_max_pool2d_backward.
 
-    >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), 2)
+    >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), (2,))
     array([[[0., 0., 7., 0., 0.]]])
     """
     xp = checks.library(indices=indices, grad_output=grad_output)

@@ -33,7 +33,7 @@ def avg_pool(
     x and its padding, or inside x alone without `count_include_pad`.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         kernel_size: k, one integer or one per spatial axis.
         stride: s; `kernel_size` if None.
         padding: p, at most half of `kernel_size`.
@@ -57,7 +57,7 @@ def avg_pool(
     every rank, and an unpadded input smaller than the kernel in three axes too.
 
     >>> import numpy as np
-    >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), 2, ceil_mode=True)
+    >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), (2,), ceil_mode=True)
     array([[[2., 5.]]])
     """
     xp = checks.library(x=x)
@@ -113,7 +113,7 @@ def avg_pool_grad(
     Source: Jefkine (2016), gradient routing. Answers to torch.ops.aten.avg_pool2d_backward.
 
     >>> import numpy as np
-    >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), 2, ceil_mode=True)
+    >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), (2,), ceil_mode=True)
     array([[[1., 1., 5.]]])
     """
     xp = checks.library(grad_output=grad_output)

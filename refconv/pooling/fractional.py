@@ -71,7 +71,7 @@ def fractional_max_pool(
     numbers, and of several the last, as in torch.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         kernel_size: k, one integer or one per spatial axis.
         output_size: O, one integer or one per spatial axis; 0 gives an empty result.
         output_ratio: O = floor(i ratio), one number or one per spatial axis, where `output_size` is
@@ -99,7 +99,7 @@ def fractional_max_pool(
     that are no numbers, with which torch may read outside x.
 
     >>> x = np.arange(9.0).reshape(1, 1, 9)
-    >>> fractional_max_pool(x, 2, 4, random_samples=np.array([[[0.3]]]))
+    >>> fractional_max_pool(x, (2,), 4, random_samples=np.array([[[0.3]]]))
     array([[[1., 4., 6., 8.]]])
     """
     xp = checks.library(x=x, random_samples=random_samples)
@@ -186,7 +186,7 @@ def fractional_max_pool_grad(
     torch.ops.aten.fractional_max_pool2d_backward.
 
     >>> at, gy = np.array([[[1, 1]]]), np.array([[[3.0, 4.0]]])
-    >>> fractional_max_pool_grad((1, 1, 3), at, gy, 2, 2)
+    >>> fractional_max_pool_grad((1, 1, 3), at, gy, (2,), 2)
     array([[[0., 7., 0.]]])
     """
     xp = checks.library(indices=indices, grad_output=grad_output)

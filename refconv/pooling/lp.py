@@ -40,7 +40,7 @@ def lp_pool(
     p = inf gives the largest |x|, p = -inf the smallest, in both forms.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         norm_type: p, any number but 0.
         kernel_size: k, one integer or one per spatial axis.
         stride: s; `kernel_size` if None.
@@ -62,9 +62,9 @@ def lp_pool(
     rounding; refuses integers, for which torch's type depends on p.
 
     >>> x = np.array([[[3.0, 4.0, -5.0]]])
-    >>> lp_pool(x, 2, 2, ceil_mode=True)[0, 0] ** 2  # the last window counts -5 twice
+    >>> lp_pool(x, 2, (2,), ceil_mode=True)[0, 0] ** 2  # the last window counts -5 twice
     array([25., 50.])
-    >>> lp_pool(x, 2, 2, ceil_mode=True, mathematical=True)
+    >>> lp_pool(x, 2, (2,), ceil_mode=True, mathematical=True)
     array([[[5., 5.]]])
     """
     xp = checks.library(x=x)
@@ -119,7 +119,7 @@ def lp_pool_grad(
     Source: the chain rule. Answers to the gradient of torch.nn.functional.lp_pool2d, which is 0 too
     where the sum of powers is.
 
-    >>> lp_pool_grad(np.array([[[3.0, 4.0, 0.0, 0.0]]]), np.array([[[10.0, 1.0]]]), 2, 2)
+    >>> lp_pool_grad(np.array([[[3.0, 4.0, 0.0, 0.0]]]), np.array([[[10.0, 1.0]]]), 2, (2,))
     array([[[6., 8., 0., 0.]]])
     """
     xp = checks.library(x=x, grad_output=grad_output)

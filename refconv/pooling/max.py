@@ -72,7 +72,7 @@ def max_pool(
     wins over all numbers, and of several the last, as in torch.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         kernel_size: k, one integer or one per spatial axis.
         stride: s; `kernel_size` if None.
         padding: p, at most half of `kernel_size`.
@@ -95,7 +95,7 @@ def max_pool(
     A window without any element (padding and dilation together) gives the lowest value, as in
     torch; it has no index: asked for indices, this raises where torch's would lie outside x.
 
-    >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
+    >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), (2,), return_indices=True)
     (array([[[3., 2.]]]), array([[[1, 2]]]))
     """
     xp = checks.library(x=x)
@@ -206,7 +206,7 @@ def max_pool_grad(
     Source: Jefkine (2016), gradient routing. Answers to
     torch.ops.aten.max_pool2d_with_indices_backward.
 
-    >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), 2)
+    >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), (2,))
     array([[[0., 5., 7., 0.]]])
     """
     xp = checks.library(indices=indices, grad_output=grad_output)

@@ -30,7 +30,7 @@ def max_unpool(
     in order of i: of values with the same index the last stays.
 
     Args:
-        x: (N, C, *i), or (C, *i) if `kernel_size` is a sequence, which tells the rank.
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
         indices: int64 flat positions in y, of the shape of x, as returned by `max_pool`.
         kernel_size, stride, padding: k, s, p of the pool that is undone; s is k if None.
         output_size: o, with or without N and C before it; less than s away, along every axis, from
@@ -52,7 +52,7 @@ def max_unpool(
     number dtype.
 
     >>> import numpy as np
-    >>> max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), 2)
+    >>> max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), (2,))
     array([[[0., 5., 7., 0.]]])
     """
     xp = checks.library(x=x, indices=indices)
@@ -100,9 +100,9 @@ def max_unpool_grad(
 
     >>> import numpy as np
     >>> at, gy = np.array([[[1, 1]]]), np.array([[[0.0, 7.0, 0.0, 0.0]]])
-    >>> max_unpool_grad(at, gy, 2)
+    >>> max_unpool_grad(at, gy, (2,))
     array([[[7., 7.]]])
-    >>> max_unpool_grad(at, gy, 2, strict=True)
+    >>> max_unpool_grad(at, gy, (2,), strict=True)
     array([[[0., 7.]]])
     """
     xp = checks.library(indices=indices, grad_output=grad_output)

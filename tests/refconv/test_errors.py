@@ -178,7 +178,7 @@ INDICES = np.zeros((2, 4, 4, 3), np.int64)
             "divisor_override must be positive for dtype uint8, got -3",
         ),
         (
-            lambda m: m.max_pool(zeros(1, 1, 1), 2, 1, 1, 2, return_indices=True),
+            lambda m: m.max_pool(zeros(1, 1, 1), (2,), 1, 1, 2, return_indices=True),
             RuntimeError,
             "leaves a window .* without any element",  # torch: -inf, and an index outside x
         ),

@@ -399,7 +399,7 @@ def test_sums_of_results_have_the_terms_of_both() -> None:
 
 
 def test_averages_before_they_were_divided_are_sums() -> None:
-    y = exact.avg_pool(np.array([[[1.0, 2.0, 5.0]]]), 2, 2, ceil_mode=True)
+    y = exact.avg_pool(np.array([[[1.0, 2.0, 5.0]]]), (2,), 2, ceil_mode=True)
     assert y.value.tolist() == [[[Fraction(3, 2), 5]]]
     assert y.undivided.value.tolist() == [[[3, 5]]]
     assert y.undivided.terms.tolist() == [[[2, 1]]]

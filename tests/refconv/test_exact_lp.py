@@ -166,24 +166,24 @@ def test_a_row_by_decimals(p: int, mathematical: bool, dtype: Any) -> None:
 def test_partial_windows_are_scaled_up_unless_mathematical() -> None:
     """Windows 34 and 5: sqrt(2 * 25) where torch scales, 5 where it is the norm."""
     x, gy = np.array([[[3.0, 4.0, 5.0]]]), np.array([[[10.0, 1.0]]])
-    y, gx = (exact.lp_pool(x, 2, 2, None, True), exact.lp_pool_grad(x, gy, 2, 2, None, True))
+    y, gx = (exact.lp_pool(x, 2, (2,), None, True), exact.lp_pool_grad(x, gy, 2, (2,), None, True))
     assert y.rounded(np.float64).tolist() == [[[5, math.sqrt(50)]]]
     assert gx.rounded(np.float64).tolist() == [[[6, 8, math.sqrt(2)]]]
-    y = exact.lp_pool(x, 2, 2, None, True, mathematical=True)
+    y = exact.lp_pool(x, 2, (2,), None, True, mathematical=True)
     assert y.rounded(np.float64).tolist() == [[[5, 5]]]
-    gx = exact.lp_pool_grad(x, gy, 2, 2, None, True, mathematical=True)
+    gx = exact.lp_pool_grad(x, gy, 2, (2,), None, True, mathematical=True)
     assert gx.rounded(np.float64).tolist() == [[[6, 8, 1]]]
 
 
 def test_what_the_bound_is_made_of() -> None:
     """Roundings before the root: powers, 2 terms, the average, its product; then those behind."""
     x, gy = np.array([[[3.0, 4.0]]]), np.array([[[10.0]]])
-    y, gx = exact.lp_pool(x, 2, 2), exact.lp_pool_grad(x, gy, 2, 2)
+    y, gx = exact.lp_pool(x, 2, (2,)), exact.lp_pool_grad(x, gy, 2, (2,))
     assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(25), Fraction(1), 1 + 4)]
     assert (y.degree, y.slope, y.after, y.stores, y.inexact) == (2, 1, 1, (3, 1), False)
     assert gx.terms[0, 0, 1] == [Root(Fraction(40), Fraction(1, 25), Fraction(1), 1 + 4)]
     assert (gx.degree, gx.slope, gx.after, gx.stores, gx.inexact) == (2, 1, 9, (3, 8), False)
-    y = exact.lp_pool(x, 3, 2)
+    y = exact.lp_pool(x, 3, (2,))
     assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(91), Fraction(1), 2 + 4)]
     assert (y.after, y.inexact) == (8, True)  # a power of NumPy's, and 1 / 3 rounded
 
@@ -191,42 +191,42 @@ def test_what_the_bound_is_made_of() -> None:
 def test_a_sum_of_both_signs_is_known_worse_than_its_terms() -> None:
     """1/(1/x + 1/y) of 1 and -2: v = 1/2 where S = 3/2; of -1 and -2 it is negative."""
     x, gy = np.array([[[1.0, -2.0, -1.0, -2.0]]]), np.array([[[12.0, 9.0]]])
-    y, gx = exact.lp_pool(x, -1, 2), exact.lp_pool_grad(x, gy, -1, 2)
+    y, gx = exact.lp_pool(x, -1, (2,)), exact.lp_pool_grad(x, gy, -1, (2,))
     assert y.terms[0, 0, 0] == [Root(Fraction(1), Fraction(2), Fraction(3), 1 + 4)]
     assert y.rounded(np.float64).tolist() == [[[2, -2 / 3]]]
     assert gx.slope == 2
     assert gx.rounded(np.float64).tolist() == [[[48, 12, 4, 1]]]
     for m in FORMS:
-        assert y.within(m.lp_pool(x, -1, 2), np.float64, np.float64).all()
-        assert gx.within(m.lp_pool_grad(x, gy, -1, 2), np.float64, np.float64).all()
+        assert y.within(m.lp_pool(x, -1, (2,)), np.float64, np.float64).all()
+        assert gx.within(m.lp_pool_grad(x, gy, -1, (2,)), np.float64, np.float64).all()
 
 
 def test_no_gradient_at_zero() -> None:
     for p in (1, 2, 3, INF):
         zero = np.zeros((1, 1, 2))
-        assert exact.lp_pool(zero, p, 2).rounded(np.float64).tolist() == [[[0]]]
-        assert not exact.lp_pool_grad(zero, np.ones((1, 1, 1)), p, 2).rounded(np.float64).any()
+        assert exact.lp_pool(zero, p, (2,)).rounded(np.float64).tolist() == [[[0]]]
+        assert not exact.lp_pool_grad(zero, np.ones((1, 1, 1)), p, (2,)).rounded(np.float64).any()
 
 
 def test_by_cancellation_there_is_a_value_and_no_bound() -> None:
     x = np.array([[[1.0, -1.0]]])
-    y = exact.lp_pool(x, 3, 2)
+    y = exact.lp_pool(x, 3, (2,))
     assert y.rounded(np.float64).item() == 0
     assert y.within(np.array([[[0.1]]]), FLOAT64, FLOAT64).all()
     x = np.array([[[1.0, 2.0**-8 - 1.0]]])  # v is S / 170: there is no bound for eight bits
-    y = exact.lp_pool(x, 3, 2)
+    y = exact.lp_pool(x, 3, (2,))
     assert not y.within(np.array([[[0.1]]]), FLOAT64, FLOAT64).any()
     assert y.within(np.array([[[0.1]]]), BFLOAT16, BFLOAT16).all()
     x = np.array([[[1.0, -1.0]]])
-    assert exact.lp_pool(x, 1, 2).within(np.zeros((1, 1, 1)), FLOAT64, FLOAT64).all()
-    assert not exact.lp_pool(x, 1, 2).within(np.full((1, 1, 1), 0.1), FLOAT64, FLOAT64).any()
+    assert exact.lp_pool(x, 1, (2,)).within(np.zeros((1, 1, 1)), FLOAT64, FLOAT64).all()
+    assert not exact.lp_pool(x, 1, (2,)).within(np.full((1, 1, 1), 0.1), FLOAT64, FLOAT64).any()
 
 
 def test_what_has_no_exact_result_is_refused() -> None:
     x, gy = np.array([[[1.0, -2.0]]]), np.ones((1, 1, 1))
     for call in (
-        lambda p, x: exact.lp_pool(x, p, 2),
-        lambda p, x: exact.lp_pool_grad(x, gy, p, 2),
+        lambda p, x: exact.lp_pool(x, p, (2,)),
+        lambda p, x: exact.lp_pool_grad(x, gy, p, (2,)),
     ):
         for p in (1.5, 0.5, math.nan):
             with pytest.raises(NotImplementedError, match="norm_type must be an integer"):

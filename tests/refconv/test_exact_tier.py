@@ -191,23 +191,23 @@ def test_averages_of_integers_are_truncated_fractions(form: Any, dtype: Any) -> 
     most = min(int(info.max), 2**60)
     rng = np.random.default_rng(1)
     x = rng.integers(max(info.min, -most), most, (2, 3, 7), dtype)
-    y = form.avg_pool(x, 3, 2, 1)
+    y = form.avg_pool(x, (3,), 2, 1)
     for n, c, o in np.ndindex(y.shape):
         inside = [int(v) for v in x[n, c, max(0, 2 * o - 1) : 2 * o + 2]]
         assert int(y[n, c, o]) == int(Fraction(sum(inside), 3))
     divisor = 7 if info.min == 0 else -7
-    y = form.avg_pool(x, 4, divisor_override=divisor)
+    y = form.avg_pool(x, (4,), divisor_override=divisor)
     assert int(y[1, 2, 0]) == int(Fraction(sum(map(int, x[1, 2, :4])), divisor))
-    y = form.adaptive_avg_pool(x, 2)
+    y = form.adaptive_avg_pool(x, (2,))
     for (n, c, o), value in np.ndenumerate(y):
         inside = [int(v) for v in (x[n, c, 3:] if o else x[n, c, :4])]
         assert int(value) == int(Fraction(sum(inside), 4))
-    gx = form.avg_pool_grad(x.shape, x[..., :3], 3, 2)
+    gx = form.avg_pool_grad(x.shape, x[..., :3], (3,), 2)
     shares = [int(Fraction(int(v), 3)) for v in x[1, 2, :3]]
     expected = [shares[0], shares[0], sum(shares[:2]), shares[1], sum(shares[1:]), *shares[2:] * 2]
     bits = 8 * np.dtype(dtype).itemsize
     assert [int(v) % 2**bits for v in gx[1, 2]] == [v % 2**bits for v in expected]
-    gx = form.adaptive_avg_pool_grad((1, 1, 3), x[:1, :1, :2], 2)
+    gx = form.adaptive_avg_pool_grad((1, 1, 3), x[:1, :1, :2], (2,))
     shares = [int(Fraction(int(v), 2)) for v in x[0, 0, :2]]
     expected = [shares[0], sum(shares), shares[1]]
     assert [int(v) % 2**bits for v in gx[0, 0]] == [v % 2**bits for v in expected]

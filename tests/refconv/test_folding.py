@@ -176,7 +176,7 @@ class TestArrays:
     @FORMS
     def test_results_are_new(self, module: Any) -> None:
         x = np.ones((1, 2, 3))
-        cols = module.unfold(x, 1)
+        cols = module.unfold(x, (1,))
         assert not np.shares_memory(x, cols)
         assert not np.shares_memory(module.fold(cols, (3,), 1), cols)
 

@@ -142,7 +142,7 @@ def rounded(v: Fraction, dtype: Any) -> Fraction:
 def first_taps(i: int, k: int, o: int, u: Any) -> Array:
     """Return where the windows start: the largest of an ascending window is its last."""
     x = np.arange(i, dtype=u.dtype).reshape(1, 1, i)
-    _, indices = refconv.fractional_max_pool(x, k, o, None, True, u.reshape(1, 1, 1))
+    _, indices = refconv.fractional_max_pool(x, (k,), o, None, True, u.reshape(1, 1, 1))
     return np.asarray(indices[0, 0] - (k - 1))
 
 
@@ -205,13 +205,13 @@ class TestByHand:
     )
     def test_starts(self, module: Any, u: float, last: list[int]) -> None:
         x = np.arange(9.0).reshape(1, 1, 9)
-        y, indices = module.fractional_max_pool(x, 2, 4, None, True, np.array([[[u]]]))
+        y, indices = module.fractional_max_pool(x, (2,), 4, None, True, np.array([[[u]]]))
         assert indices.tolist() == [[last]]
         assert y.tolist() == [[last]]
 
     def test_one_window_lies_at_the_end(self, module: Any) -> None:
         x = np.arange(9.0, 0, -1).reshape(1, 1, 9)
-        _, indices = module.fractional_max_pool(x, 3, 1, None, True, np.zeros((1, 1, 1)))
+        _, indices = module.fractional_max_pool(x, (3,), 1, None, True, np.zeros((1, 1, 1)))
         assert indices.tolist() == [[[6]]]
 
     def test_two_axes_take_their_samples_in_reverse(self, module: Any) -> None:
@@ -247,16 +247,16 @@ class TestByHand:
 
     def test_without_samples_the_windows_differ_from_call_to_call(self, module: Any) -> None:
         x = np.arange(400.0).reshape(1, 4, 100)
-        seen = {module.fractional_max_pool(x, 2, 30).tobytes() for _ in range(4)}
+        seen = {module.fractional_max_pool(x, (2,), 30).tobytes() for _ in range(4)}
         assert len(seen) > 1
         for dtype in (np.float16, np.int64, np.longdouble):
-            y = module.fractional_max_pool(x.astype(dtype), 2, 30)
+            y = module.fractional_max_pool(x.astype(dtype), (2,), 30)
             assert (y.shape, y.dtype) == ((1, 4, 30), dtype)
 
     def test_long_double(self, module: Any) -> None:
         x = np.arange(9).reshape(1, 1, 9).astype(np.longdouble)
         y = module.fractional_max_pool(
-            x, 2, 4, random_samples=np.full((1, 1, 1), 0.3, np.longdouble)
+            x, (2,), 4, random_samples=np.full((1, 1, 1), 0.3, np.longdouble)
         )
         assert y.tolist() == [[[1, 4, 6, 8]]]
 
@@ -265,7 +265,7 @@ class TestByHand:
         x = np.arange(4999).reshape(1, 1, 4999).astype(np.float16)
         for u in (0.0, 0.7, 1.0):
             samples = np.full((1, 1, 1), u, np.float16)
-            _, at = module.fractional_max_pool(x, 2, 30, None, True, samples)
+            _, at = module.fractional_max_pool(x, (2,), 30, None, True, samples)
             assert 0 <= at.min() <= at.max() < 4999
 
 
@@ -355,9 +355,9 @@ def test_errors_of_the_gradient_and_ours_alone(module: Any) -> None:
     long, u = np.zeros((1, 1, 70000), np.float16), np.zeros((1, 1, 1), np.float16)
     for samples in (u, None):
         with pytest.raises(RuntimeError, match=r"x of \(70000,\) is too large .* float16"):
-            module.fractional_max_pool(long, 2, 3, random_samples=samples)
+            module.fractional_max_pool(long, (2,), 3, random_samples=samples)
     with pytest.raises(RuntimeError, match=r"x of \(5000,\) is too large .* 1000.0 in size"):
-        module.fractional_max_pool(long[..., :5000], 2, 3, random_samples=u + np.float16(1000))
+        module.fractional_max_pool(long[..., :5000], (2,), 3, random_samples=u + np.float16(1000))
     with pytest.raises(TypeError, match="output_ratio must be numbers"):
         module.fractional_max_pool(X, 2, output_ratio=("a", "b"))
     with pytest.raises(TypeError, match="output_ratio must be a number"):

@@ -139,8 +139,8 @@ class TestByHand:
     def test_hypotenuse(self, module: Any) -> None:
         x = np.array([[[3.0, 4.0, -5.0, 12.0]]])
         for true in (False, True):
-            assert module.lp_pool(x, 2, 2, mathematical=true).tolist() == [[[5, 13]]]
-            gx = module.lp_pool_grad(x, np.array([[[10.0, 13.0]]]), 2, 2, mathematical=true)
+            assert module.lp_pool(x, 2, (2,), mathematical=true).tolist() == [[[5, 13]]]
+            gx = module.lp_pool_grad(x, np.array([[[10.0, 13.0]]]), 2, (2,), mathematical=true)
             assert np.allclose(gx, [[[6, 8, -5, 12]]], rtol=1e-15)
 
     def test_partial_windows(self, module: Any) -> None:
@@ -156,24 +156,24 @@ class TestByHand:
 
     def test_negative_sums_of_odd_powers(self, module: Any) -> None:
         x = np.array([[[-2.0, 0.0]]])
-        assert module.lp_pool(x, 1, 2).tolist() == [[[-2]]]
-        assert np.isnan(module.lp_pool(x, 3, 2)).all()
-        assert module.lp_pool(x, 1, 2, mathematical=True).tolist() == [[[2]]]
-        assert module.lp_pool(x, 3, 2, mathematical=True).tolist() == [[[2]]]
-        gx = module.lp_pool_grad(x, np.ones((1, 1, 1)), 3, 2, mathematical=True)
+        assert module.lp_pool(x, 1, (2,)).tolist() == [[[-2]]]
+        assert np.isnan(module.lp_pool(x, 3, (2,))).all()
+        assert module.lp_pool(x, 1, (2,), mathematical=True).tolist() == [[[2]]]
+        assert module.lp_pool(x, 3, (2,), mathematical=True).tolist() == [[[2]]]
+        gx = module.lp_pool_grad(x, np.ones((1, 1, 1)), 3, (2,), mathematical=True)
         assert np.allclose(gx, [[[-1, 0]]], rtol=1e-15)
 
     def test_no_gradient_at_zero(self, module: Any) -> None:
         for p in (1, 2, 3, INF):
-            gx = module.lp_pool_grad(np.zeros((1, 1, 2)), np.ones((1, 1, 1)), p, 2)
+            gx = module.lp_pool_grad(np.zeros((1, 1, 2)), np.ones((1, 1, 1)), p, (2,))
             assert not gx.any()
 
     def test_largest_and_smallest(self, module: Any) -> None:
         x, gy = np.array([[[1.0, -3.0, 2.0, 2.0]]]), np.array([[[5.0, 7.0]]])
-        assert module.lp_pool(x, INF, 2).tolist() == [[[3, 2]]]
-        assert module.lp_pool(x, -INF, 2).tolist() == [[[1, 2]]]
-        assert module.lp_pool_grad(x, gy, INF, 2).tolist() == [[[0, -5, 7, 0]]]
-        assert module.lp_pool_grad(x, gy, -INF, 2).tolist() == [[[5, 0, 7, 0]]]
+        assert module.lp_pool(x, INF, (2,)).tolist() == [[[3, 2]]]
+        assert module.lp_pool(x, -INF, (2,)).tolist() == [[[1, 2]]]
+        assert module.lp_pool_grad(x, gy, INF, (2,)).tolist() == [[[0, -5, 7, 0]]]
+        assert module.lp_pool_grad(x, gy, -INF, (2,)).tolist() == [[[5, 0, 7, 0]]]
 
     def test_unbatched(self, module: Any) -> None:
         x = np.arange(24.0).reshape(2, 3, 4)
@@ -184,9 +184,9 @@ class TestByHand:
 
     def test_half_and_long_double(self, module: Any) -> None:
         x = np.array([[[3, 4]]], np.float16)
-        y = module.lp_pool(x, 2, 2)
+        y = module.lp_pool(x, 2, (2,))
         assert (y.dtype, y.item()) == (np.float16, 5)
-        y = module.lp_pool(x.astype(np.longdouble), 2, 2)
+        y = module.lp_pool(x.astype(np.longdouble), 2, (2,))
         assert (y.dtype, y.item()) == (np.longdouble, 5)
 
 
@@ -239,11 +239,11 @@ def test_the_second_gradient_is_made_of_the_same_parts() -> None:
 def test_fractions() -> None:
     """Exact in the definition, where there is no root."""
     x = np.array([[[Fraction(1, 3), Fraction(-1, 2), Fraction(2), Fraction(1)]]], object)
-    assert direct.lp_pool(x, 1, 2).tolist() == [[[Fraction(-1, 6), 3]]]
-    assert direct.lp_pool(x, 1, 2, mathematical=True).tolist() == [[[Fraction(5, 6), 3]]]
-    assert direct.lp_pool(x, INF, 2).tolist() == [[[Fraction(1, 2), 2]]]
+    assert direct.lp_pool(x, 1, (2,)).tolist() == [[[Fraction(-1, 6), 3]]]
+    assert direct.lp_pool(x, 1, (2,), mathematical=True).tolist() == [[[Fraction(5, 6), 3]]]
+    assert direct.lp_pool(x, INF, (2,)).tolist() == [[[Fraction(1, 2), 2]]]
     gy = np.array([[[Fraction(1, 7), Fraction(1)]]], object)
-    gx = direct.lp_pool_grad(x, gy, 1, 2)
+    gx = direct.lp_pool_grad(x, gy, 1, (2,))
     assert gx.tolist() == [[[Fraction(1, 7), Fraction(1, 7), 1, 1]]]
 
 

@@ -114,7 +114,7 @@ class TestMaxByHand:
     )
     def test_winner(self, module: Any, x: list[float], winner: int) -> None:
         a = np.array(x).reshape(1, 1, 3)
-        y, index = module.max_pool(a, 3, return_indices=True)
+        y, index = module.max_pool(a, (3,), return_indices=True)
         assert index.item() == winner
         assert y.tobytes() == a[..., winner].tobytes()
 
@@ -127,8 +127,8 @@ class TestMaxByHand:
     @pytest.mark.parametrize("module", [refconv, direct])
     def test_a_winner_of_two_windows_gets_both_gradients(self, module: Any) -> None:
         x = np.array([[[1.0, 5.0, 2.0]]])
-        _, indices = module.max_pool(x, 2, 1, return_indices=True)
-        gx = module.max_pool_grad(x.shape, indices, np.array([[[3.0, 4.0]]]), 2, 1)
+        _, indices = module.max_pool(x, (2,), 1, return_indices=True)
+        gx = module.max_pool_grad(x.shape, indices, np.array([[[3.0, 4.0]]]), (2,), 1)
         assert gx.tolist() == [[[0, 7, 0]]]
 
     def test_more_than_256_taps(self) -> None:
@@ -229,17 +229,17 @@ class TestAverageByHand:
         ],
     )
     def test_ones(self, module: Any, options: dict[str, Any], expected: list[float]) -> None:
-        assert module.avg_pool(np.ones((1, 1, 5)), 2, **options).tolist() == [[expected]]
+        assert module.avg_pool(np.ones((1, 1, 5)), (2,), **options).tolist() == [[expected]]
 
     @pytest.mark.parametrize("module", [refconv, direct])
     def test_integers_truncate_toward_zero_and_stay_exact(self, module: Any) -> None:
         x = np.array([[[-3, 0, 3, 0, 2**60 + 1, 2**60 + 2]]])
-        assert module.avg_pool(x, 2).tolist() == [[[-1, 1, 2**60 + 1]]]
+        assert module.avg_pool(x, (2,)).tolist() == [[[-1, 1, 2**60 + 1]]]
 
     @pytest.mark.parametrize("module", [refconv, direct])
     def test_small_integers_do_not_overflow_before_the_division(self, module: Any) -> None:
         x = np.full((1, 1, 4), 100, np.int8)
-        assert module.avg_pool(x, 4).tolist() == [[[100]]]
+        assert module.avg_pool(x, (4,)).tolist() == [[[100]]]
 
 
 class TestArrays:

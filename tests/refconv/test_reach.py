@@ -147,7 +147,7 @@ def test_a_stride_beyond_x_has_one_output(s: int) -> None:
     assert torchs.tolist() == [[[21]]]
     assert refconv.conv_grad_input(x.shape, w, array([[[2]]]), s).tolist() == [[[2, 20, 0, 0]]]
     assert refconv.conv_grad_weight(x, w.shape, array([[[2]]]), s).tolist() == [[[2, 4]]]
-    assert refconv.unfold(x, 2, stride=s).tolist() == [[[1], [2]]]
+    assert refconv.unfold(x, (2,), stride=s).tolist() == [[[1], [2]]]
     assert refconv.fold(array([[[1], [2]]]), (4,), 2, stride=s).tolist() == [[[1, 2, 0, 0]]]
 
 
@@ -156,7 +156,7 @@ def test_a_dilation_of_one_tap_is_none(d: int) -> None:
     x, w = array([[[1, 2, 3, 4]]]), array([[[10]]])
     torchs = torch.nn.functional.conv1d(torch.tensor(x), torch.tensor(w), dilation=d)
     assert refconv.conv(x, w, dilation=d).tolist() == torchs.tolist()
-    assert refconv.unfold(x, 1, dilation=d).tolist() == x.tolist()
+    assert refconv.unfold(x, (1,), dilation=d).tolist() == x.tolist()
 
 
 def test_no_input_channels_give_the_bias() -> None:
@@ -178,7 +178,7 @@ CHEAP = [
      {"padding": 2**40, "dilation": 2**41}),
     ("conv_transpose", (np.ones((1, 1, 2)), np.ones((1, 1, 3))),
      {"stride": 2**40, "padding": 2**39}),
-    ("unfold", (np.ones((1, 1, 4)), 2), {"padding": 2**40, "dilation": 2**41}),
+    ("unfold", (np.ones((1, 1, 4)), (2,)), {"padding": 2**40, "dilation": 2**41}),
     ("fold", (np.ones((1, 2, 4)), (4,), 2), {"padding": 2**40, "dilation": 2**41}),
     ("conv", (np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))),
      {"padding": 2**40, "dilation": 2**41}),
@@ -204,7 +204,7 @@ TOO_LARGE = [
     ("pad", (np.ones((1, 1, 4)), (0, 2**61)), {}),
     ("conv", (np.ones((1, 1, 4)), np.ones((1, 1, 1))), {"padding": 2**59}),
     ("conv_transpose", (np.ones((1, 1, 3)), np.ones((1, 1, 2))), {"stride": 2**60}),
-    ("unfold", (np.ones((1, 1, 4)), 1), {"padding": 2**59}),
+    ("unfold", (np.ones((1, 1, 4)), (1,)), {"padding": 2**59}),
     ("conv", (np.ones((1, 1, 4)), np.ones((1, 1, 1))), {"padding": 2**62}),
 ]
 

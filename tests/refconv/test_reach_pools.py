@@ -102,7 +102,7 @@ def test_fast_is_direct(data: st.DataObject, dtype: Any) -> None:
 
 X = np.arange(4.0).reshape(1, 1, 4)
 WIDE = np.arange(49.0).reshape(1, 1, 7, 7)
-FAR = (10**8, 1, 5 * 10**7)  # k, s, p of a window that holds all of X wherever it starts
+FAR = ((10**8,), 1, 5 * 10**7)  # k, s, p of a window that holds all of X wherever it starts
 COSTLY = [
     ("max_pool", (X, *FAR), {}, [3, 3, 3, 3, 3]),
     ("max_pool", (X, *FAR), {"return_indices": True}, [3, 3, 3, 3, 3]),
@@ -114,9 +114,9 @@ COSTLY = [
     ("avg_pool_grad", (WIDE.shape, np.ones((1, 1, 1, 1)), 1280), {"ceil_mode": True},
      [1 / 49] * 49),
     ("lp_pool", (WIDE, inf, 1280), {"ceil_mode": True}, [48]),
-    ("max_pool", (X, 2**62, 2**61, 2**61), {"ceil_mode": True}, [3, 3]),
-    ("avg_pool", (X, 1, 2**61), {}, [0]),
-    ("max_pool", (X, 2, 2**61), {"dilation": 3}, [3]),
+    ("max_pool", (X, (2**62,), 2**61, 2**61), {"ceil_mode": True}, [3, 3]),
+    ("avg_pool", (X, (1,), 2**61), {}, [0]),
+    ("max_pool", (X, (2,), 2**61), {"dilation": 3}, [3]),
 ]  # fmt: skip
 
 
@@ -140,11 +140,11 @@ def test_global_average_of_a_known_model() -> None:
 
 
 TOO_LARGE = [
-    ("adaptive_avg_pool", (np.ones((2, 2, 2)), 9132760301568586890)),
-    ("adaptive_max_pool", (np.ones((2, 2, 2)), 2**61)),
-    ("adaptive_max_pool", (np.ones((64, 64, 2)), 0x3FFFFFFF)),
+    ("adaptive_avg_pool", (np.ones((2, 2, 2)), (9132760301568586890,))),
+    ("adaptive_max_pool", (np.ones((2, 2, 2)), (2**61,))),
+    ("adaptive_max_pool", (np.ones((64, 64, 2)), (0x3FFFFFFF,))),
     ("max_pool_scatter", ((1, 1, 2**60), np.zeros((1, 1, 1), np.int64), np.ones((1, 1, 1)), 1)),
-    ("max_unpool", (np.ones((1, 1, 2)), np.zeros((1, 1, 2), np.int64), 2**60, 2**60)),
+    ("max_unpool", (np.ones((1, 1, 2)), np.zeros((1, 1, 2), np.int64), (2**60,), 2**60)),
 ]
 
 

@@ -205,7 +205,7 @@ def test_scratch_stays_small_whatever_the_size() -> None:
                 lambda x=x, w=w, s=stride: refconv.conv(x, w, stride=s),
                 lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_input(x.shape, w, gy, s),
                 lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_weight(x, w.shape, gy, s),
-                lambda x=x: refconv.max_pool(x, 3, 2, 1),
-                lambda x=x: refconv.avg_pool(x, 3, 2, 1),
+                lambda x=x: refconv.max_pool(x, (3,) * (x.ndim - 2), 2, 1),
+                lambda x=x: refconv.avg_pool(x, (3,) * (x.ndim - 2), 2, 1),
             )
             assert used <= 4 << 20, (shape, kernel, stride, used)

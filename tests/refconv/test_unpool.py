@@ -159,8 +159,8 @@ class TestByHand:
         self, module: Any
     ) -> None:
         at, gy = np.array([[[1, 0, 1]]]), np.array([[[5.0, 7.0, 0.0]]])
-        assert module.max_unpool_grad(at, gy, 1).tolist() == [[[7, 5, 7]]]
-        assert module.max_unpool_grad(at, gy, 1, strict=True).tolist() == [[[0, 5, 7]]]
+        assert module.max_unpool_grad(at, gy, (1,)).tolist() == [[[7, 5, 7]]]
+        assert module.max_unpool_grad(at, gy, (1,), strict=True).tolist() == [[[0, 5, 7]]]
 
     def test_sizes(self, module: Any) -> None:
         x, at = np.ones((1, 1, 2, 2)), np.array([[[[0, 3], [5, 6]]]])
@@ -178,7 +178,7 @@ class TestByHand:
 
     def test_long_double(self, module: Any) -> None:
         x, at = np.array([[[1, 2]]], np.longdouble) / 3, np.array([[[3, 0]]])
-        y = module.max_unpool(x, at, 2)
+        y = module.max_unpool(x, at, (2,))
         assert y.dtype == np.longdouble
         assert y.tolist() == [[[x[0, 0, 1], 0, 0, x[0, 0, 0]]]]
 
