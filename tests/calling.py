@@ -1,9 +1,10 @@
-"""A good call of every function of torch_ext.functional, by keywords, to change for the worse."""
+"""A good call of every function of torch_ext.functional, to change for the worse, and a witness."""
 
 import inspect
 
 import torch
 from torch import ones, zeros
+from torch.overrides import TorchFunctionMode
 
 from torch_ext import functional
 
@@ -36,3 +37,15 @@ def call_of(name):
     chosen = {} if "unpool" in name else {"output_size": given["output_size"]}
     required = {each for each, p in parameters.items() if p.default is p.empty}
     return {each: given[each] for each in parameters if each in required or each in chosen}
+
+
+class Seen(TorchFunctionMode):
+    """Lists what it is handed."""
+
+    def __init__(self):
+        super().__init__()
+        self.functions = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.functions.append(func)
+        return func(*args, **(kwargs or {}))

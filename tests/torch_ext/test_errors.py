@@ -6,7 +6,7 @@ import torch
 from torch import ones
 from torch.nn import functional as F
 
-from refusal import refused
+from refusal import raised, refused
 from torch_ext import functional
 
 X = {1: ones(1, 4, 8), 2: ones(1, 4, 8, 7), 3: ones(1, 4, 8, 7, 6)}
@@ -228,3 +228,21 @@ def test_wrong_or_missing_arguments(rank):
     for name, args in ((CONV[rank], (X[rank],)), (MAX[rank], (X[rank],)), (AVG[rank], (X[rank],))):
         refused(name, *args, words=())
         refused(name, *args, 2, nonsense=1, words=("nonsense",))
+
+
+def test_planted_refusals(monkeypatch):
+    """What says nothing of torch's, has another type, or takes the call, is found out."""
+    call, function = ("conv2d", X[2][0, 0], W[2]), functional.conv2d
+    refused(*call, words=("input",))
+
+    def another(*args):
+        raise ValueError(str(raised(function, *args)))
+
+    for planted, found in (
+        (function.__wrapped__, AssertionError),
+        (another, ValueError),
+        (lambda *_: None, pytest.fail.Exception),
+    ):
+        monkeypatch.setattr(functional, "conv2d", planted)
+        with pytest.raises(found):
+            refused(*call, words=("input",))

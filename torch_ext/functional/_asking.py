@@ -9,9 +9,10 @@ takes notice.
 
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,9 @@ def error_of(
     >>> error_of(torch.max_pool1d, (torch.ones(1, 4), 2, 0), {})
     RuntimeError('max_pool1d() stride must be greater than zero, but got 0')
     """
-    given = [*args, *options.values()]
-    tensors = [value for value in given if isinstance(value, Tensor)]
-    if any(tensor.is_nested for tensor in tensors):  # it has no shape
-        return None
-    sizes = [size for tensor in tensors for size in tensor.shape]
-    if any(isinstance(value, torch.SymInt | torch.SymFloat) for value in [*sizes, *flat(given)]):
-        return None
-    real = most(tensors, given) <= FEW
+    ask = _asked
+    if "torch._dynamo" in sys.modules:  # torch.compile would look into it
+        ask = torch.compiler.disable(_asked)
     with ExitStack() as stack:
         for context in (
             torch.no_grad(),
@@ -56,16 +52,33 @@ def error_of(
             warnings.catch_warnings(),
         ):
             stack.enter_context(context)
-        if not real:
-            stack.enter_context(WithoutData())
         warnings.simplefilter("ignore")
-        called = [_stand_in(value, real) for value in args]
-        chosen = {name: _stand_in(value, real) for name, value in options.items()}
-        try:
+        return ask(theirs, args, options)
+
+
+def _asked(
+    theirs: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
+) -> Exception | None:
+    """Return what torch raises, where no mode is on."""
+    given = [*args, *options.values()]
+    tensors = [value for value in given if isinstance(value, Tensor)]
+    if any(tensor.is_nested for tensor in tensors):  # it has no shape
+        return None
+    sizes = [size for tensor in tensors for size in tensor.shape]
+    if any(isinstance(value, torch.SymInt | torch.SymFloat) for value in flat([given, sizes])):
+        return None
+    small = most(tensors, given) <= FEW
+    try:
+        called = [_stand_in(value, small) for value in args]
+        chosen = {name: _stand_in(value, small) for name, value in options.items()}
+    except RuntimeError:  # of a dtype that has neither zeros nor shapes without data
+        return None
+    whole = small and not any(tensor.is_meta for tensor in tensors)
+    try:
+        with nullcontext() if whole else WithoutData():
             theirs(*called, **chosen)
-        except Exception as error:
-            kinds = KINDS if real else KINDS_WITHOUT_DATA
-            return error if type(error) in kinds else None
+    except Exception as error:
+        return error if type(error) in (KINDS if whole else KINDS_WITHOUT_DATA) else None
     return None
 
 
@@ -135,20 +148,20 @@ def numbers(value: Any) -> Iterator[int | float]:
 
 
 def _plain(tensor: Tensor) -> bool:
-    """Return whether a tensor has data of its own, and is not a wrapper of another."""
+    """Return whether a tensor has data of its own in the host's memory, and wraps no other."""
     return (
         type(tensor) in (Tensor, Parameter)
-        and not tensor.is_meta
+        and tensor.is_cpu
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
 
-def _stand_in(value: Any, real: bool) -> Any:
+def _stand_in(value: Any, small: bool) -> Any:
     """Return a value for torch to refuse: of a tensor its data, zeros, or its shape alone."""
     if not isinstance(value, Tensor):
         return value
-    if not real or value.is_meta:
+    if not small or value.is_meta:
         return torch.empty((), dtype=value.dtype, device="meta").expand(value.shape)
     if _plain(value):
-        return value.detach().cpu()
-    return torch.zeros(value.shape, dtype=value.dtype)
+        return value.detach()
+    return torch.zeros(value.shape, dtype=value.dtype)  # a device is left alone
