@@ -154,9 +154,9 @@ def integer(name: str, value: Any) -> int:
     """Return an integer; a bool or a float is refused. A symbolic integer stays what it is."""
     if isinstance(value, bool | np.bool_) or not is_integer(value):
         raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
-    if isinstance(value, int) or not hasattr(value, "shape"):
+    if isinstance(value, int) or (hasattr(value, "__add__") and not hasattr(value, "shape")):
         return value  # type: ignore[no-any-return]
-    return operator.index(value)  # of an array of one
+    return operator.index(value)  # of an array of one, or of what has this and no arithmetic
 
 
 def is_integer(value: Any) -> bool:

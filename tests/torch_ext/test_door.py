@@ -209,6 +209,32 @@ def test_integers_of_more_than_64_bits(name, value):
             refused(name, **bad, words=(parameter, value))
 
 
+class Index:
+    """An integer by `__index__` alone."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+@every_function
+def test_integers_by_index_alone(name):
+    """They are taken wherever an integer is; torch takes some, and trips over others."""
+    good = call_of(name)
+    for parameter in inspect.signature(getattr(functional, name)).parameters:
+        sequence = parameter == "output_size" and ("unpool" in name or name == "fold")
+        if parameter in NOT_INTEGERS | FLAGS or sequence:
+            continue
+        value = good.get(parameter, 0 if "pad" in parameter else 2 if "unpool" in name else 1)
+        found = []
+        for each in (value, Index(value)):
+            torch.manual_seed(0)
+            found.append(getattr(functional, name)(**{**good, parameter: each}))
+        torch.testing.assert_close(*found)
+
+
 # --------------------------------------------------------------------------- empty axes
 
 
