@@ -63,6 +63,24 @@ def test_the_protocol_is_asked_inside_of_override(name):
     assert func is getattr(functional, name)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: torch.convolution(x, W[2], None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
+        lambda x: torch._C._nn.thnn_conv2d(X[2], x, 3),
+        lambda x: torch.ops.aten.conv2d(x, W[2]),
+        lambda x: F.interpolate(x, 3, mode="area"),
+        lambda x: torch.quantized_max_pool2d(x, 2),
+    ],
+)
+def test_other_names_ask_inside_of_override(call):
+    """With torch's own function, as it may: what it answers is not for the reference to know."""
+    expected, *_ = call(Duck())
+    with torch_ext.override():
+        func, *_ = call(Duck())
+    assert func is expected
+
+
 @every_function
 def test_a_mode_sees_the_function_whole(name):
     function = getattr(functional, name)
@@ -146,6 +164,15 @@ def test_symbolic_trace_inside_of_override(calls, operator):
     torch.testing.assert_close(found, WRITTEN[operator](X[2]))
 
 
+def test_symbolic_trace_of_what_pools_in_passing(calls):
+    """It is torch's function that is recorded, and the reference's where it runs inside."""
+    with torch_ext.override():
+        traced = symbolic_trace(lambda x: F.interpolate(x, 3, mode="area"))
+        found = traced(X[2])
+    assert calls == ["adaptive_avg_pool"]
+    torch.testing.assert_close(found, traced(X[2]))
+
+
 # --------------------------------------------------------------------------- layouts
 
 LAYOUTS = {
@@ -160,7 +187,7 @@ LAYOUTS = {
 
 @every_function
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.filterwarnings("ignore:Sparse CS:UserWarning", "ignore:The PyTorch API of nested")
+@pytest.mark.filterwarnings("ignore:Sparse ... tensor support:UserWarning", "ignore:The PyTorch API of nested")
 def test_layouts_that_are_not_strided(name, layout):
     """Every tensor of every function: refused at the door, with torch's type if it refuses too."""
     good = call_of(name)

@@ -90,6 +90,9 @@ REFERENCE: Mapping[Callable[..., Any], Callable[..., Any]] = {
     F.lp_pool3d: functional.lp_pool3d,
 }
 
+# those that ask types other than tensors themselves
+PUBLIC = frozenset(vars(functional)[name] for name in functional.__all__)
+
 # bound to one library of torch, or to data that only it reads: nothing of the reference's
 REFUSED: frozenset[Callable[..., Any]] = frozenset(
     (
@@ -171,6 +174,9 @@ class Functions(TorchFunctionMode):
     ) -> Any:
         """Call the reference in place of a function that has one, and any other as it is."""
         kwargs = kwargs or {}
+        foreign = not all(issubclass(kind, Tensor) for kind in types)
+        if foreign and REFERENCE.get(func) not in PUBLIC:
+            return func(*args, **kwargs)  # which asks that type
         if func in REFERENCE:
             return REFERENCE[func](*args, **kwargs)
         if func in OPENED:
