@@ -187,7 +187,9 @@ LAYOUTS = {
 
 @every_function
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.filterwarnings("ignore:Sparse ... tensor support:UserWarning", "ignore:The PyTorch API of nested")
+@pytest.mark.filterwarnings(
+    "ignore:Sparse ... tensor support:UserWarning", "ignore:The PyTorch API of nested"
+)
 def test_layouts_that_are_not_strided(name, layout):
     """Every tensor of every function: refused at the door, with torch's type if it refuses too."""
     good = call_of(name)

@@ -12,7 +12,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ KINDS = (
     TypeError, ValueError, RuntimeError, NotImplementedError, IndexError, AttributeError,
     ZeroDivisionError, OverflowError,
 )  # fmt: skip
-KINDS_WITHOUT_DATA = (TypeError, ValueError, RuntimeError)  # others are made on the way there
+WITHOUT_DATA = (TypeError, ValueError, RuntimeError, AttributeError)  # others are made there
 FEW = 2**28  # of what `most` bounds from far above
 OPTION = 8  # elements of the largest array or tensor that may be an option
 
@@ -78,7 +78,10 @@ def _asked(
         with nullcontext() if whole else WithoutData():
             theirs(*called, **chosen)
     except Exception as error:
-        return error if type(error) in (KINDS if whole else KINDS_WITHOUT_DATA) else None
+        kind = next(each for each in type(error).__mro__ if each in (*KINDS, Exception))
+        if kind not in (KINDS if whole else WITHOUT_DATA):
+            return None
+        return error if type(error) is kind else kind(str(error))
     return None
 
 
@@ -136,15 +139,17 @@ def numbers(value: Any) -> Iterator[int | float]:
     """Yield all numbers of an option, of whatever type."""
     for each in flat(value):
         if isinstance(each, Tensor):
-            if _plain(each) and each.dim() < 2 and each.numel() <= OPTION:
-                yield from flat(each.tolist())
+            integers = not (each.is_floating_point() or each.is_complex())
+            if integers and _plain(each) and each.dim() < 2 and each.numel() <= OPTION:
+                yield from numbers(each.tolist())
         elif isinstance(each, np.ndarray):
             if each.size <= OPTION:
-                yield from flat(each.tolist())
+                yield from numbers(each.tolist())
         elif isinstance(each, int) or (isinstance(each, float) and math.isfinite(each)):
             yield each
         elif hasattr(each, "__index__"):
-            yield operator.index(each)
+            with suppress(TypeError):
+                yield operator.index(each)
 
 
 def _plain(tensor: Tensor) -> bool:
