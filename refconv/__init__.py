@@ -3,7 +3,9 @@
 Arrays of another library with NumPy's interface (CuPy) are computed by that library, on the device
 where they are, from the same source: each function asks its arrays for their library, called xp
 (`refconv.checks.namespace`), and NumPy itself then sees shapes, dtypes and indices only. All arrays
-of a call are of one library; on CuPy their device must be the current one.
+of a call are of one library; on CuPy their device must be the current one. Of the subclasses of
+NumPy's array np.memmap alone is taken: what a mask or a matrix means is for the caller to say, by
+`x.filled(...)` or `np.asarray(x)`.
 
 One letter map everywhere (the spatial letters are those of Dumoulin and Visin, arXiv:1603.07285):
 

@@ -6,7 +6,15 @@ swap(model)             gives a model's layers the reference's forward; restore(
 with override(): ...    every call of these functions goes to the reference
 """
 
+import importlib
 from importlib.metadata import PackageNotFoundError, version
+
+try:
+    importlib.import_module("torch")
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        "torch_ext needs torch, which is an extra: pip install 'refconv[torch]'", name="torch"
+    ) from missing
 
 from torch_ext import functional, nn
 from torch_ext.override import override

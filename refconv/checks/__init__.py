@@ -25,6 +25,8 @@ from refconv.checks.arguments import (
     result,
     rounded,
     same_dtype,
+    shown,
+    spatial_axes,
     summing,
 )
 from refconv.checks.convolution import (
@@ -91,6 +93,8 @@ __all__ = [
     "same_dtype",
     "samples",
     "selection",
+    "shown",
+    "spatial_axes",
     "summing",
     "unfold",
     "unpool",

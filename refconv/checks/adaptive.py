@@ -1,9 +1,9 @@
 """An adaptive pooling: the output size is given, the windows follow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from refconv.checks.arguments import batched, integer, integers, is_integer, per_axis, spatial_axes
+from refconv.checks.arguments import batched, integer, integers, is_integer, shown, spatial_axes
 from refconv.shapes import Shape
 
 
@@ -40,18 +40,22 @@ def adaptive(
     many `channels` are asked for in a batch: by torch one for maxima.
     """
     shape = integers(x_name, x_shape)
-    sizes: Sequence[int | None]
+    sizes: list[int | None]
     if is_integer(output_size):
         rank = spatial_axes("output_size", output_size, shape, x_name)
-        sizes = per_axis("output_size", output_size, rank, 0)
+        sizes = [integer("output_size", output_size)] * rank
     else:
         sizes = given("output_size", output_size)
     if not sizes:
-        raise RuntimeError(f"output_size must have one entry per spatial axis, got {output_size!r}")
+        raise RuntimeError(
+            f"output_size must have one entry per spatial axis, got {shown(output_size)}"
+        )
     x, unbatched = batched(shape, len(sizes), x_name, "an adaptive pooling")
     o = tuple(i if size is None else size for i, size in zip(x[2:], sizes, strict=True))
     if min(o) < 0:
-        raise RuntimeError(f"output_size must be at least 0 in every axis, got {output_size!r}")
+        raise RuntimeError(
+            f"output_size must be at least 0 in every axis, got {shown(output_size)}"
+        )
     if (x[1] < channels and not unbatched) or min(x[2:]) < 1:
         raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
     return Maps(x[0], x[1], x[2:], o), unbatched
@@ -59,6 +63,6 @@ def adaptive(
 
 def given(name: str, value: Any) -> list[int | None]:
     """Return a sequence of integers or None as a list."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be integers, got {value!r}")
-    return [None if v is None else integer(name, v) for v in value]
+    if isinstance(value, tuple | list):
+        return [None if v is None else integer(name, v) for v in value]
+    return [*integers(name, value)]

@@ -4,7 +4,7 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,29 @@ def library(**arrays: Any) -> Any:
 
 
 def array(name: str, value: Any, kinds: str, xp: Any = np) -> Array:
-    """Return `value` in native byte order, or raise if it is no array of xp of one of the kinds."""
+    """Return `value` in native byte order, or raise if it is no array of xp of one of the kinds.
+
+    Of the subclasses of NumPy's array only np.memmap is taken: a mask, or a matrix's products,
+    would be forgotten here and remembered there.
+    """
     if not isinstance(value, xp.ndarray):
         kind = type(value)
         where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-        raise TypeError(f"{name} must be a {xp.__name__}.ndarray, got {where}{kind.__name__}")
+        remedies = {
+            "list": f": pass np.asarray({name})",
+            "tuple": f": pass np.asarray({name})",
+            "Tensor": ": torch_ext.functional takes tensors",
+        }
+        raise TypeError(
+            f"{name} must be a {xp.__name__}.ndarray, got {where}{kind.__name__}"
+            f"{remedies.get(kind.__name__, '')}"
+        )
+    if xp is np and type(value) not in (np.ndarray, np.memmap):
+        how = f"{name}.filled(...)" if hasattr(value, "filled") else f"np.asarray({name})"
+        raise TypeError(
+            f"{name} is a {type(value).__module__}.{type(value).__name__}, whose own rules would "
+            f"be lost: pass {how}"
+        )
     if value.dtype.kind not in kinds:
         raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
     native: Array = value.astype(value.dtype.newbyteorder("="), copy=False)
@@ -127,7 +145,7 @@ def batched(shape: Sequence[int], rank: int, name: str, what: str) -> tuple[Shap
     if len(full) == rank + 1:
         return (1, *full), True
     raise RuntimeError(
-        f"{name} has {len(full)} dimensions, shape {full}: "
+        f"{name} has {len(full)} dimensions, shape {shown(full)}: "
         f"{what} with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2} (batched)"
     )
 
@@ -140,28 +158,65 @@ def summing(dtype: np.dtype[Any]) -> np.dtype[Any]:
 # --------------------------------------------------------------------------- integers
 
 
+def shown(value: Any) -> str:
+    """Return a value for a message: an array by its shape, what is long by its beginning."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 8:
+        return f"an array of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
+
+
 def integers(name: str, value: Any) -> Shape:
-    """Return a sequence of integers as a tuple."""
+    """Return integers in a row as a tuple: of a tuple, a list, or an array of one axis."""
+    no_row = isinstance(value, str | bytes | bytearray | Set | Mapping)
+    if no_row or not isinstance(value, Iterable) or len(getattr(value, "shape", (0,))) != 1:
+        raise TypeError(f"{name} must be integers, got {shown(value)}")
     try:
-        if isinstance(value, str):
-            raise TypeError
         return tuple(integer(name, v) for v in value)
     except TypeError:
-        raise TypeError(f"{name} must be integers, got {value!r}") from None
+        raise TypeError(f"{name} must be integers, got {shown(value)}") from None
 
 
 def integer(name: str, value: Any) -> int:
     """Return an integer; a bool or a float is refused. A symbolic integer stays what it is."""
-    if isinstance(value, bool | np.bool_) or not is_integer(value):
-        raise TypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__})")
-    if isinstance(value, int) or (hasattr(value, "__add__") and not hasattr(value, "shape")):
-        return value  # type: ignore[no-any-return]
-    return operator.index(value)  # of an array of one, or of what has this and no arithmetic
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -(2**63) <= value < 2**63:
+            raise RuntimeError(f"{name} must fit in 64 bits, got {shown(value)}")
+        return value
+    try:
+        of_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+        if of_bool or not is_integer(value):
+            raise TypeError
+        if hasattr(value, "__add__") and not hasattr(value, "shape"):
+            return value  # type: ignore[no-any-return]
+        return integer(name, operator.index(value))
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer, got {shown(value)} ({type(value).__name__})"
+        ) from None
 
 
 def is_integer(value: Any) -> bool:
     """Return whether the value is one integer, of whatever type, and not several."""
-    return isinstance(value, int) or hasattr(value, "__index__")
+    return isinstance(value, int) or (
+        hasattr(value, "__index__") and len(getattr(value, "shape", ())) == 0
+    )
+
+
+def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
+    """Return one integer for every spatial axis; an int, or a sequence of one, stands for all."""
+    if is_integer(value):
+        sizes = (integer(name, value),) * rank
+    else:
+        sizes = integers(name, value)
+        sizes = sizes * rank if len(sizes) == 1 else sizes
+    if len(sizes) != rank:
+        raise RuntimeError(
+            f"{name} must be an integer or one per spatial axis ({rank}), got {shown(value)}"
+        )
+    if any(v < minimum for v in sizes):
+        raise RuntimeError(f"{name} must be at least {minimum} in every axis, got {shown(value)}")
+    return sizes
 
 
 def spatial_axes(name: str, value: Any, shape: Shape, x_name: str) -> int:
@@ -179,19 +234,3 @@ def spatial_axes(name: str, value: Any, shape: Shape, x_name: str) -> int:
             "(C, H, W)"
         )
     return max(1, len(shape) - 2)
-
-
-def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
-    """Return one integer for every spatial axis; an int, or a sequence of one, stands for all."""
-    if is_integer(value):
-        sizes = (integer(name, value),) * rank
-    else:
-        sizes = integers(name, value)
-        sizes = sizes * rank if len(sizes) == 1 else sizes
-    if len(sizes) != rank:
-        raise RuntimeError(
-            f"{name} must be an integer or one per spatial axis ({rank}), got {value!r}"
-        )
-    if any(v < minimum for v in sizes):
-        raise RuntimeError(f"{name} must be at least {minimum} in every axis, got {value!r}")
-    return sizes

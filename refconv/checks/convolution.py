@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from refconv import shapes
-from refconv.checks.arguments import Array, Ints, batched, integer, integers, per_axis
+from refconv.checks.arguments import Array, Ints, batched, integer, integers, per_axis, shown
 from refconv.shapes import Pads, Shape
 
 
@@ -102,7 +102,7 @@ def conv_transpose(
     o = tuple(map(shapes.conv_transpose_output_size, x[2:], w[2:], s, p, d, a))
     if min(o) < 1:
         raise RuntimeError(
-            f"padding={padding!r} leaves nothing of {x_name} {x[unbatched:]}: output size {o}"
+            f"padding={shown(padding)} leaves nothing of {x_name} {x[unbatched:]}: output size {o}"
         )
     pads = tuple((p_, p_) for p_ in p)
     return Conv(x[0], g, w[0] // g, w[1], o, w[2:], x[2:], s, pads, d), unbatched
@@ -112,7 +112,10 @@ def kernels(weight_shape: Sequence[int], groups: int, name: str, layout: str) ->
     """Return the shape of a weight, and the groups that its first axis falls into."""
     w = integers(name, weight_shape)
     if len(w) < 3:
-        raise RuntimeError(f"{name} has shape {w}, expected {layout}")
+        raise RuntimeError(
+            f"{name} has shape {w}, expected {layout}; one kernel for one image of one channel is "
+            "x[None], w[None, None]"
+        )
     g = integer("groups", groups)
     if g < 1:
         raise RuntimeError(f"groups must be at least 1, got {g}")
@@ -159,7 +162,7 @@ def conv_padding(padding: Ints | str, k: Shape, s: Shape, d: Shape) -> Pads:
     if padding == "valid":
         return ((0, 0),) * len(k)
     if padding != "same":
-        raise RuntimeError(f"padding must be integers, 'same' or 'valid', got {padding!r}")
+        raise RuntimeError(f"padding must be integers, 'same' or 'valid', got {shown(padding)}")
     if any(v != 1 for v in s):
         raise RuntimeError(f"padding='same' needs stride 1, got stride={s}")
     return tuple(map(shapes.same_padding, k, d))

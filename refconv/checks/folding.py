@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from refconv import shapes
-from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis, spatial_axes
+from refconv.checks.arguments import (
+    Ints,
+    batched,
+    integers,
+    is_integer,
+    per_axis,
+    shown,
+    spatial_axes,
+)
 from refconv.checks.convolution import Conv
 from refconv.shapes import Shape
 
@@ -24,7 +32,7 @@ def unfold(
 ) -> tuple[Conv, bool]:
     """Return a checked unfolding, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
+    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
     """
     shape = integers(x_name, x_shape)
     rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
@@ -59,13 +67,14 @@ def fold(
     if cols[1] % taps:
         raise RuntimeError(
             f"{cols_name} has shape {shape}: {cols[1]} rows are no multiple of the {taps} taps of "
-            f"kernel_size={kernel_size!r} in {rank} axes"
+            f"kernel_size={shown(kernel_size)} in {rank} axes"
         )
     f = windows(cols[0], cols[1] // taps, i, k, d, p, s)
     if cols[2] != math.prod(f.o):
         raise RuntimeError(
             f"{cols_name} has shape {shape}: {cols[2]} columns, but "
-            f"output_size={output_size!r} and kernel_size={kernel_size!r} make {f.o} windows"
+            f"output_size={shown(output_size)} and kernel_size={shown(kernel_size)} make {f.o} "
+            "windows"
         )
     return f, unbatched
 

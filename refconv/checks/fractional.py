@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Array, Ints, array, batched, integers, per_axis, spatial_axes
+from refconv.checks.arguments import (
+    Array,
+    Ints,
+    array,
+    batched,
+    integers,
+    per_axis,
+    shown,
+    spatial_axes,
+)
 from refconv.shapes import Shape
 
 Ratios = float | Sequence[float]
@@ -42,7 +51,7 @@ def fractional(
         raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
     if any(o_ + k_ - 1 > i for i, o_, k_ in zip(x[2:], o, k, strict=True)):
         raise RuntimeError(
-            f"kernel_size={kernel_size!r} is too large for {o} windows in {x_name} "
+            f"kernel_size={shown(kernel_size)} is too large for {o} windows in {x_name} "
             f"{x[unbatched:]}: o + k - 1 must be at most i in every axis"
         )
     return Maps(x[0], x[1], x[2:], o), k, unbatched
@@ -55,16 +64,16 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
     elif isinstance(output_ratio, Sequence):
         ratios = list(output_ratio)
     else:
-        raise TypeError(f"output_ratio must be a number or numbers, got {output_ratio!r}")
+        raise TypeError(f"output_ratio must be a number or numbers, got {shown(output_ratio)}")
     if len(ratios) != len(i):
         raise ValueError(
             f"output_ratio must be a number or one per spatial axis ({len(i)}), "
-            f"got {output_ratio!r}"
+            f"got {shown(output_ratio)}"
         )
     if not all(isinstance(ratio, Real) for ratio in ratios):
-        raise TypeError(f"output_ratio must be numbers, got {output_ratio!r}")
+        raise TypeError(f"output_ratio must be numbers, got {shown(output_ratio)}")
     if not all(0 <= ratio < math.inf for ratio in ratios):
-        raise RuntimeError(f"output_ratio must be at least 0 and finite, got {output_ratio!r}")
+        raise RuntimeError(f"output_ratio must be at least 0 and finite, got {shown(output_ratio)}")
     return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
 
 

@@ -3,11 +3,13 @@
 from numbers import Real
 from typing import Any
 
+from refconv.checks.arguments import shown
+
 
 def norm_type(value: Any) -> float:
     """Return p: any real number or infinity, but not 0, which has no root."""
     if not isinstance(value, Real):
-        raise TypeError(f"norm_type must be a number, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"norm_type must be a number, got {shown(value)} ({type(value).__name__})")
     if value == 0:
-        raise ZeroDivisionError(f"norm_type must not be zero, got {value!r}")
+        raise ZeroDivisionError(f"norm_type must not be zero, got {shown(value)}")
     return float(value)

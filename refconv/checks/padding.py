@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refconv.checks.arguments import integers
+from refconv.checks.arguments import integers, shown
 from refconv.shapes import Pads, Shape
 
 MODES = ("constant", "reflect", "replicate", "circular")
@@ -37,16 +37,16 @@ def pad(x_shape: Sequence[int], padding: Sequence[int], mode: str, x_name: str =
     shape = integers(x_name, x_shape)
     flat = integers("padding", padding)
     if len(flat) % 2:
-        raise RuntimeError(f"padding must be pairs, before and after, got {padding!r}")
+        raise RuntimeError(f"padding must be pairs, before and after, got {shown(padding)}")
     rank = len(flat) // 2
     if rank > len(shape):
         raise RuntimeError(
-            f"padding={padding!r} is for {rank} axes, {x_name} has {len(shape)}, shape {shape}"
+            f"padding={shown(padding)} is for {rank} axes, {x_name} has {len(shape)}, shape {shape}"
         )
     if not isinstance(mode, str):
-        raise TypeError(f"mode must be a string, got {mode!r} ({type(mode).__name__})")
+        raise TypeError(f"mode must be a string, got {shown(mode)} ({type(mode).__name__})")
     if mode not in MODES:
-        raise NotImplementedError(f"mode must be one of {MODES}, got {mode!r}")
+        raise NotImplementedError(f"mode must be one of {MODES}, got {shown(mode)}")
     lead, i = shape[: len(shape) - rank], shape[len(shape) - rank :]
     p = tuple(zip(flat[-2::-2], flat[::-2], strict=True))
     o = tuple(size + before + after for size, (before, after) in zip(i, p, strict=True))
@@ -55,15 +55,15 @@ def pad(x_shape: Sequence[int], padding: Sequence[int], mode: str, x_name: str =
     for size, (before, after) in zip(i, p, strict=True):
         kept = size + min(before, 0) + min(after, 0)
         if mode in ("constant", "circular") and kept < 0:
-            raise RuntimeError(f"padding={padding!r} crops more than {x_name} {shape} has")
+            raise RuntimeError(f"padding={shown(padding)} crops more than {x_name} {shape} has")
         if mode == "reflect" and max(before, after) >= size:
             raise RuntimeError(
-                f"padding={padding!r} must be smaller than the axis it reflects, "
+                f"padding={shown(padding)} must be smaller than the axis it reflects, "
                 f"{x_name} has shape {shape}"
             )
         if mode == "circular" and max(before, after) > kept:
             raise RuntimeError(
-                f"padding={padding!r} must not wrap around more than once, "
+                f"padding={shown(padding)} must not wrap around more than once, "
                 f"{x_name} has shape {shape}"
             )
     return Pad(lead, i, o, p)
@@ -74,9 +74,9 @@ def _edges(
 ) -> None:
     """Raise unless there are edges to repeat and something is left: only a batch may be empty."""
     if 0 in (*lead[1:], *i) or lead == (0,):
-        raise RuntimeError(f"{name} has shape {shape}: mode={mode!r} finds an axis empty")
+        raise RuntimeError(f"{name} has shape {shape}: mode={shown(mode)} finds an axis empty")
     if min(o, default=1) < 1:
-        raise RuntimeError(f"padding={padding!r} leaves nothing of {name} {shape}: size {o}")
+        raise RuntimeError(f"padding={shown(padding)} leaves nothing of {name} {shape}: size {o}")
 
 
 def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:
@@ -85,9 +85,9 @@ def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:
     complex_too = dtype.kind == "c"
     if not isinstance(value, Complex | None if complex_too else Real | None):
         kind = "number" if complex_too else "real number"
-        raise TypeError(f"value must be a {kind}, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"value must be a {kind}, got {shown(value)} ({type(value).__name__})")
     if mode != "constant" and number != 0:
-        raise RuntimeError(f"value must be 0 with mode={mode!r}, got {value!r}")
+        raise RuntimeError(f"value must be 0 with mode={shown(mode)}, got {shown(value)}")
     if dtype.kind == "b":
         return bool(number)
     if dtype.kind in "iu":
@@ -100,5 +100,5 @@ def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:
     else:
         fits = True
     if not fits:
-        raise RuntimeError(f"value={value!r} does not fit dtype {dtype}")
+        raise RuntimeError(f"value={shown(value)} does not fit dtype {dtype}")
     return number

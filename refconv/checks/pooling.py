@@ -16,6 +16,7 @@ from refconv.checks.arguments import (
     integers,
     matches,
     per_axis,
+    shown,
     spatial_axes,
 )
 from refconv.shapes import Shape
@@ -61,12 +62,14 @@ def pool(
     rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a pooling")
-    s = k if stride is None or stride == () else per_axis("stride", stride, rank, 1)
+    none = stride is None or (isinstance(stride, tuple | list) and len(stride) == 0)
+    s = k if none else per_axis("stride", stride, rank, 1)
     p = per_axis("padding", padding, rank, 0)
     d = per_axis("dilation", dilation, rank, 1)
     if any(2 * before > size for before, size in zip(p, k, strict=True)):
         raise RuntimeError(
-            f"padding must be at most half of kernel_size={kernel_size!r}, got {padding!r}"
+            f"padding must be at most half of kernel_size={shown(kernel_size)}, "
+            f"got {shown(padding)}"
         )
     if min(x[1:]) < 1:
         raise RuntimeError(f"{x_name} has shape {shape}: only the batch axis may be empty")
@@ -77,7 +80,7 @@ def pool(
     if min(o) < 1:
         extent = tuple(map(shapes.window_extent, k, d))
         raise RuntimeError(
-            f"kernel_size={kernel_size!r} spans {extent}, more than the padded input "
+            f"kernel_size={shown(kernel_size)} spans {extent}, more than the padded input "
             f"{tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True))}"
         )
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
@@ -105,8 +108,6 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     if value is None:
         return None
     divisor = integer("divisor_override", value)
-    if not -(2**63) <= divisor < 2**63:
-        raise RuntimeError(f"divisor_override must fit in 64 bits, got {divisor}")
     if divisor == 0:
         raise RuntimeError("divisor_override must not be zero")
     if divisor < 0 and dtype.kind == "u":

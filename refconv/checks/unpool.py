@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from refconv import shapes
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Ints, batched, integers, per_axis, spatial_axes
+from refconv.checks.arguments import Ints, batched, integers, per_axis, shown, spatial_axes
 
 
 def unpool(
@@ -35,13 +35,14 @@ def unpool(
         if len(given) not in (rank, rank + 2):
             raise ValueError(
                 f"output_size must have one entry per spatial axis ({rank}), or two more before "
-                f"them, got {output_size!r}"
+                f"them, got {shown(output_size)}"
             )
         o = given[-rank:]
         if any(abs(o_ - l_) >= s_ for o_, l_, s_ in zip(o, least, s, strict=True)):
             raise ValueError(
-                f"output_size must be less than stride={s} away from {least}, got {output_size!r}"
+                f"output_size must be less than stride={s} away from {least}, "
+                f"got {shown(output_size)}"
             )
     if min(o) < 0:
-        raise ValueError(f"padding={padding!r} leaves an output of negative size {o}")
+        raise ValueError(f"padding={shown(padding)} leaves an output of negative size {o}")
     return Maps(x[0], x[1], x[2:], o), unbatched

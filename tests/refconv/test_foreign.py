@@ -276,7 +276,18 @@ FAST = sorted(
 # of NumPy, what computes on no array: dtypes and their limits, indices, errors; and what tiles and
 # winners keep for NumPy's own arrays
 HOST = {
-    *("ndarray", "dtype", "bool_", "uint8", "int64", "uint64", "float16", "float32", "float64"),
+    *(
+        "ndarray",
+        "memmap",
+        "dtype",
+        "bool_",
+        "uint8",
+        "int64",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    ),
     *("inf", "iinfo", "finfo", "min_scalar_type", "ndindex", "ravel_multi_index", "errstate"),
     *("empty", "add.at"),
 }
