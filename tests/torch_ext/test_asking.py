@@ -73,6 +73,8 @@ LARGE = torch.zeros(()).expand(2**20, 4, 2**10, 2**10)  # without memory
         ("conv2d", (LARGE[None], ones(8, 4, 3, 3)), r"Expected 3D \(unbatched\) or 4D \(batched\)"),
         ("conv2d", (LARGE, ones(8, 4, 3, 3), None, 0), "non-positive stride is not supported"),
         ("conv_transpose2d", (LARGE, ones(3, 4, 3, 3)), "to have 3 channels, but got 4"),
+        ("conv_transpose2d", (LARGE, ones(4, 4, 3, 3), None, 1, 2**20), "Output size is too small"),
+        ("conv_transpose2d", (X[2], W[2], None, 2**62), "there is no memory"),  # no TypeError
         ("max_pool2d", (LARGE, 2, 1, 2), "pad should be at most half of effective kernel size"),
         ("adaptive_avg_pool2d", (LARGE[None], 2), "Expected 3D or 4D tensor"),
         ("avg_pool2d", (LARGE, 2**12), "too small"),
