@@ -17,7 +17,11 @@ One letter map everywhere (the spatial letters are those of Dumoulin and Visin, 
 Every name here has a twin of the same signature in `refconv.direct`: the definition, as loops.
 """
 
-from refconv import direct
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from refconv import direct, signatures
 from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.folding import fold, unfold
 from refconv.padding import pad, pad_grad
@@ -77,3 +81,18 @@ __all__ = [
     "pad_grad",
     "unfold",
 ]
+
+try:
+    __version__ = version("refconv")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0+unknown"
+
+signatures.shorten(__all__, globals())
+signatures.shorten(direct.__all__, vars(direct))
+
+
+def __getattr__(name: str) -> Any:
+    """Import `refconv.exact` and `refconv.textbook` when they are first asked for."""
+    if name in ("exact", "textbook"):
+        return importlib.import_module(f"refconv.{name}")
+    raise AttributeError(f"module 'refconv' has no attribute {name!r}")

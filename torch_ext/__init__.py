@@ -7,7 +7,6 @@ with override(): ...    every call of these functions goes to the reference
 """
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 
 try:
     importlib.import_module("torch")
@@ -16,13 +15,9 @@ except ModuleNotFoundError as missing:
         "torch_ext needs torch, which is an extra: pip install 'refconv[torch]'", name="torch"
     ) from missing
 
+from refconv import __version__
 from torch_ext import functional, nn
 from torch_ext.override import override
 from torch_ext.swap import restore, swap
-
-try:
-    __version__ = version("refconv")
-except PackageNotFoundError:  # a checkout that is not installed
-    __version__ = "0+unknown"
 
 __all__ = ["__version__", "functional", "nn", "override", "restore", "swap"]

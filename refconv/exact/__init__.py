@@ -35,6 +35,7 @@ Fraction(-3602879701896397, 36028797018963968)
 array([[[-0.1, -0.1]]])
 """
 
+from refconv import signatures
 from refconv.exact.adaptive import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
@@ -122,3 +123,5 @@ __all__ = [
     "ulp_distance",
     "unfold",
 ]
+
+signatures.shorten(__all__, globals())

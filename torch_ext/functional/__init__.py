@@ -9,6 +9,7 @@ TorchScript compiles none of these functions.
 """
 
 import torch_ext.functions  # noqa: F401  (the derivatives of the operators called here)
+from refconv import signatures
 from torch_ext.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -104,3 +105,5 @@ __all__ = [
     "max_unpool3d",
     "unfold",
 ]
+
+signatures.shorten(__all__, globals())
