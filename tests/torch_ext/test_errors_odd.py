@@ -17,8 +17,8 @@ DOCUMENTED = (TypeError, ValueError, RuntimeError, NotImplementedError)
 ODD = (
     None, True, False, 0, -1, -7, 1.5, float("nan"), float("inf"), 2 + 3j, "a", "same" * 200,
     b"1", object(), [], (), [[1]], [1.5], (None,), ("a",), (2, -1), (1,) * 9, "x" * 5000,
-    [7] * 5000, type, Ellipsis, slice(1), np.float32(2), np.array(["a"]), np.zeros((100, 100)), torch.tensor(2.0),
-    ones(2, 2), ones(1, 4, 8, 7).bool(), ones(0),
+    [7] * 5000, type, Ellipsis, slice(1), np.float32(2), np.array(["a"]), np.zeros((100, 100)),
+    torch.tensor(2.0), ones(2, 2), ones(1, 4, 8, 7).bool(), ones(0),
 )  # fmt: skip
 
 
