@@ -67,4 +67,4 @@ def override(level: Literal["function", "aten"] = "function") -> Functions | Ker
         return Functions()
     if level == "aten":
         return Kernels()
-    raise ValueError(f"level must be 'function' or 'aten', got {level!r}")
+    raise ValueError(f"level must be 'function' or 'aten', got {level!r:.80}")

@@ -259,7 +259,7 @@ def _select(
     """Return the modules that any of the names or classes fits, with everything inside them."""
     selectors = (given,) if isinstance(given, str | type) else given
     if not isinstance(selectors, Iterable):
-        raise TypeError(f"{argument} must be names and classes, got {selectors!r}")
+        raise TypeError(f"{argument} must be names and classes, got {selectors!r:.80}")
     modules = list(model.named_modules(remove_duplicate=False))
     selected: set[nn.Module] = set()
     for selector in selectors:
@@ -268,8 +268,8 @@ def _select(
         elif isinstance(selector, type):
             fits = [module for _, module in modules if isinstance(module, selector)]
         else:
-            raise TypeError(f"{argument} must be names and classes, got {selector!r}")
+            raise TypeError(f"{argument} must be names and classes, got {selector!r:.80}")
         if not fits:
-            raise ValueError(f"{argument}={selector!r} fits no module of the model")
+            raise ValueError(f"{argument}={selector!r:.80} fits no module of the model")
         selected.update(*(module.modules() for module in fits))
     return selected

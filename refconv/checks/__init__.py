@@ -6,7 +6,7 @@ or of a fractional pooling, ZeroDivisionError for a norm of power 0, RuntimeErro
 else) and name the argument, what it was and what was expected.
 """
 
-from refconv.checks.adaptive import Maps, adaptive
+from refconv.checks.adaptive import Maps, adaptive, given
 from refconv.checks.arguments import (
     NUMBERS,
     ORDERED,
@@ -25,8 +25,6 @@ from refconv.checks.arguments import (
     result,
     rounded,
     same_dtype,
-    shown,
-    spatial_axes,
     summing,
 )
 from refconv.checks.convolution import (
@@ -40,6 +38,7 @@ from refconv.checks.convolution import (
 from refconv.checks.folding import fold, unfold
 from refconv.checks.fractional import Ratios, fractional, samples
 from refconv.checks.lp import norm_type
+from refconv.checks.messages import shown
 from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import (
     Pool,
@@ -76,6 +75,7 @@ __all__ = [
     "fill_value",
     "fold",
     "fractional",
+    "given",
     "grad_bias",
     "indices",
     "integer",
@@ -94,7 +94,6 @@ __all__ = [
     "samples",
     "selection",
     "shown",
-    "spatial_axes",
     "summing",
     "unfold",
     "unpool",

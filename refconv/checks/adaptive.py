@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from refconv.checks.arguments import batched, integer, integers, is_integer, shown, spatial_axes
+from refconv.checks.arguments import (
+    batched,
+    integer,
+    integers,
+    is_integer,
+    per_axis,
+    several,
+    spatial_axes,
+)
+from refconv.checks.messages import shown
 from refconv.shapes import Shape
 
 
@@ -40,10 +49,10 @@ def adaptive(
     many `channels` are asked for in a batch: by torch one for maxima.
     """
     shape = integers(x_name, x_shape)
-    sizes: list[int | None]
+    sizes: Sequence[int | None]
     if is_integer(output_size):
         rank = spatial_axes("output_size", output_size, shape, x_name)
-        sizes = [integer("output_size", output_size)] * rank
+        sizes = per_axis("output_size", output_size, rank, 0)
     else:
         sizes = given("output_size", output_size)
     if not sizes:
@@ -57,12 +66,12 @@ def adaptive(
             f"output_size must be at least 0 in every axis, got {shown(output_size)}"
         )
     if (x[1] < channels and not unbatched) or min(x[2:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+        raise RuntimeError(
+            f"{x_name} has shape {shown(x[unbatched:])}: only the batch axis may be empty"
+        )
     return Maps(x[0], x[1], x[2:], o), unbatched
 
 
 def given(name: str, value: Any) -> list[int | None]:
     """Return a sequence of integers or None as a list."""
-    if isinstance(value, tuple | list):
-        return [None if v is None else integer(name, v) for v in value]
-    return [*integers(name, value)]
+    return [None if v is None else integer(name, v, value) for v in several(name, value)]

@@ -1,15 +1,17 @@
 """Arrays and integers: what every operator's arguments are made of."""
 
+import contextlib
 import math
 import operator
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refconv.checks.messages import shown
 from refconv.shapes import Shape
 
 Array = NDArray[Any]
@@ -28,6 +30,7 @@ def _memory() -> float:
 
 
 MEMORY = _memory()
+TEXT = (str, bytes, bytearray, memoryview)
 
 # --------------------------------------------------------------------------- arrays
 
@@ -70,28 +73,32 @@ def array(name: str, value: Any, kinds: str, xp: Any = np) -> Array:
     Of the subclasses of NumPy's array only np.memmap is taken: a mask, or a matrix's products,
     would be forgotten here and remembered there.
     """
+    kind = type(value)
+    where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    given = f"{where}{kind.__name__}"
     if not isinstance(value, xp.ndarray):
-        kind = type(value)
-        where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-        remedies = {
-            "list": f": pass np.asarray({name})",
-            "tuple": f": pass np.asarray({name})",
-            "Tensor": ": torch_ext.functional takes tensors",
-        }
         raise TypeError(
-            f"{name} must be a {xp.__name__}.ndarray, got {where}{kind.__name__}"
-            f"{remedies.get(kind.__name__, '')}"
+            f"{name} must be a {xp.__name__}.ndarray, got {given:.80}{_use(name, value)}"
         )
-    if xp is np and type(value) not in (np.ndarray, np.memmap):
+    if xp is np and kind not in (np.ndarray, np.memmap):
         how = f"{name}.filled(...)" if hasattr(value, "filled") else f"np.asarray({name})"
-        raise TypeError(
-            f"{name} is a {type(value).__module__}.{type(value).__name__}, whose own rules would "
-            f"be lost: pass {how}"
-        )
+        raise TypeError(f"{name} is a {given:.80}, whose own rules would be lost: pass {how}")
     if value.dtype.kind not in kinds:
-        raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
+        raise NotImplementedError(
+            f"{name} has dtype {value.dtype!s:.80}, for which this is not defined"
+        )
+    value = np.asarray(value) if xp is np else value  # of a memmap its base class
     native: Array = value.astype(value.dtype.newbyteorder("="), copy=False)
     return native
+
+
+def _use(name: str, value: Any) -> str:
+    """Return what to use in place of what is not an array, where there is something."""
+    if hasattr(value, "__torch_function__"):
+        return ": torch_ext.functional takes tensors"
+    if value is None or isinstance(value, str | bytes | dict | set):
+        return ""
+    return f": pass np.asarray({name})"
 
 
 def same_dtype(first: tuple[str, Array], *others: tuple[str, Array | None]) -> None:
@@ -118,7 +125,7 @@ def rounded(a: Array, dtype: np.dtype[Any]) -> Array:
 def matches(name: str, a: Array, shape: Shape) -> None:
     """Raise unless `a` has this shape."""
     if a.shape != shape:
-        raise RuntimeError(f"{name} has shape {a.shape}, expected {shape}")
+        raise RuntimeError(f"{name} has shape {shown(a.shape)}, expected {shown(shape)}")
 
 
 def result(xp: Any, shape: Shape, dtype: Any, zeros: bool = False) -> Array:
@@ -132,7 +139,8 @@ def result(xp: Any, shape: Shape, dtype: Any, zeros: bool = False) -> Array:
         new: Array = (xp.zeros if zeros else xp.empty)(shape, dtype)
     except (MemoryError, OverflowError, ValueError):
         raise RuntimeError(
-            f"the result has shape {shape} and dtype {np.dtype(dtype)}: there is no memory for it"
+            f"the result has shape {shown(shape)} and dtype {np.dtype(dtype)}: there is no memory "
+            "for it"
         ) from None
     return new
 
@@ -144,9 +152,11 @@ def batched(shape: Sequence[int], rank: int, name: str, what: str) -> tuple[Shap
         return full, False
     if len(full) == rank + 1:
         return (1, *full), True
+    one_channel = len(full) == rank and not name.endswith("shape")
     raise RuntimeError(
-        f"{name} has {len(full)} dimensions, shape {shown(full)}: "
-        f"{what} with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2} (batched)"
+        f"{name} has {len(full)} dimensions, shape {shown(full)}: {what} with {rank} spatial axes "
+        f"expects {rank + 1} (unbatched) or {rank + 2} (batched)"
+        f"{f'; for one channel use {name}[None]' if one_channel else ''}"
     )
 
 
@@ -158,49 +168,68 @@ def summing(dtype: np.dtype[Any]) -> np.dtype[Any]:
 # --------------------------------------------------------------------------- integers
 
 
-def shown(value: Any) -> str:
-    """Return a value for a message: an array by its shape, what is long by its beginning."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and math.prod(value.shape) > 8:
-        return f"an array of shape {tuple(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
-
-
 def integers(name: str, value: Any) -> Shape:
-    """Return integers in a row as a tuple: of a tuple, a list, or an array of one axis."""
-    no_row = isinstance(value, str | bytes | bytearray | Set | Mapping)
-    if no_row or not isinstance(value, Iterable) or len(getattr(value, "shape", (0,))) != 1:
-        raise TypeError(f"{name} must be integers, got {shown(value)}")
-    try:
-        return tuple(integer(name, v) for v in value)
-    except TypeError:
-        raise TypeError(f"{name} must be integers, got {shown(value)}") from None
+    """Return a tuple, a list, another sequence or an array of one axis as a tuple of integers."""
+    return tuple(integer(name, v, value) for v in several(name, value))
 
 
-def integer(name: str, value: Any) -> int:
-    """Return an integer; a bool or a float is refused. A symbolic integer stays what it is."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not -(2**63) <= value < 2**63:
-            raise RuntimeError(f"{name} must fit in 64 bits, got {shown(value)}")
+def several(name: str, value: Any) -> Sequence[Any]:
+    """Return what may hold sizes: a sequence that is not text, or an array of one axis."""
+    if isinstance(value, Sequence) and not isinstance(value, TEXT):
         return value
-    try:
-        of_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
-        if of_bool or not is_integer(value):
-            raise TypeError
-        if hasattr(value, "__add__") and not hasattr(value, "shape"):
+    if getattr(value, "ndim", 0) == 1 and hasattr(value, "__index__"):
+        return value  # type: ignore[no-any-return]
+    for_its_shape = name.endswith("shape") and hasattr(value, "shape")
+    raise TypeError(
+        f"{name} must be integers, got {shown(value)}{': pass its .shape' if for_its_shape else ''}"
+    )
+
+
+def integer(name: str, value: Any, among: Any = None) -> int:
+    """Return an integer as Python's, or raise and show it, or those it is `among`.
+
+    A bool or a float is refused; a symbolic integer of torch stays what it is.
+    """
+    logical = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+    if hasattr(value, "__index__") and not logical:
+        if hasattr(value, "node"):
             return value  # type: ignore[no-any-return]
-        return integer(name, operator.index(value))
-    except TypeError:
-        raise TypeError(
-            f"{name} must be an integer, got {shown(value)} ({type(value).__name__})"
-        ) from None
+        with contextlib.suppress(TypeError):  # an array of a float, or of several
+            return _of_64_bits(name, operator.index(value))
+    if among is None:
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be an integer, got {shown(value)} ({kind:.40})")
+    raise TypeError(f"{name} must be integers, got {shown(among)}")
+
+
+def _of_64_bits(name: str, value: int) -> int:
+    """Return an integer that every array's size could be."""
+    if not -(2**63) <= value < 2**63:
+        raise RuntimeError(f"{name} must fit in 64 bits, got {shown(value)}")
+    return value
 
 
 def is_integer(value: Any) -> bool:
     """Return whether the value is one integer, of whatever type, and not several."""
-    return isinstance(value, int) or (
-        hasattr(value, "__index__") and len(getattr(value, "shape", ())) == 0
-    )
+    return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
+
+
+def spatial_axes(name: str, value: Any, shape: Shape, x_name: str) -> int:
+    """Return the number of spatial axes: that of `value`, or for one integer all behind (N, C).
+
+    Three axes could be (N, C, L) or (C, H, W): an integer is refused there, not guessed about.
+    """
+    if not is_integer(value):
+        return len(integers(name, value))
+    size = integer(name, value)
+    if len(shape) == 3:
+        raise RuntimeError(
+            f"{name}={shown(size)} leaves open what the axes of {x_name} {shown(shape)} are: write "
+            f"{name}=({shown(size)},) for a batch (N, C, L), {name}=({shown(size)}, "
+            f"{shown(size)}) for one image "
+            "(C, H, W)"
+        )
+    return max(1, len(shape) - 2)
 
 
 def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
@@ -217,20 +246,3 @@ def per_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
     if any(v < minimum for v in sizes):
         raise RuntimeError(f"{name} must be at least {minimum} in every axis, got {shown(value)}")
     return sizes
-
-
-def spatial_axes(name: str, value: Any, shape: Shape, x_name: str) -> int:
-    """Return the number of spatial axes: that of `value`, or for one integer all behind (N, C).
-
-    Three axes could be (N, C, L) or (C, H, W): an integer is refused there, not guessed about.
-    """
-    if not is_integer(value):
-        return len(integers(name, value))
-    size = integer(name, value)
-    if len(shape) == 3:
-        raise RuntimeError(
-            f"{name}={size} leaves open what the axes of {x_name} {shape} are: write "
-            f"{name}=({size},) for a batch (N, C, L), {name}=({size}, {size}) for one image "
-            "(C, H, W)"
-        )
-    return max(1, len(shape) - 2)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from refconv import shapes
-from refconv.checks.arguments import Array, Ints, batched, integer, integers, per_axis, shown
+from refconv.checks.arguments import Array, Ints, batched, integer, integers, per_axis
+from refconv.checks.messages import shown
 from refconv.shapes import Pads, Shape
 
 
@@ -63,8 +64,8 @@ def conv(
         padded = tuple(i + sum(pads) for i, pads in zip(x[2:], p, strict=True))
         extent = tuple(map(shapes.window_extent, w[2:], d))
         raise RuntimeError(
-            f"{weight_name} has shape {w}: its kernel spans {extent}, "
-            f"more than the padded input {padded}"
+            f"{weight_name} has shape {shown(w)}: its kernel spans {shown(extent)}, "
+            f"more than the padded input {shown(padded)}"
         )
     return Conv(x[0], g, w[0] // g, w[1], x[2:], w[2:], o, s, p, d), unbatched
 
@@ -89,7 +90,7 @@ def conv_transpose(
     rank = len(w) - 2
     x, unbatched = maps(x_shape, rank, w[0], x_name, weight_name, w, g, transposed=True)
     if w[1] < 1:
-        raise RuntimeError(f"{weight_name} has shape {w}: no output channels")
+        raise RuntimeError(f"{weight_name} has shape {shown(w)}: no output channels")
     s = per_axis("stride", stride, rank, 1)
     p = per_axis("padding", padding, rank, 0)
     a = per_axis("output_padding", output_padding, rank, 0)
@@ -97,12 +98,13 @@ def conv_transpose(
     if any(a_ >= max(s_, d_) for a_, s_, d_ in zip(a, s, d, strict=True)):
         raise RuntimeError(
             f"output_padding must be smaller than stride or dilation in every axis, "
-            f"got output_padding={a} with stride={s}, dilation={d}"
+            f"got output_padding={shown(a)} with stride={shown(s)}, dilation={shown(d)}"
         )
     o = tuple(map(shapes.conv_transpose_output_size, x[2:], w[2:], s, p, d, a))
     if min(o) < 1:
         raise RuntimeError(
-            f"padding={shown(padding)} leaves nothing of {x_name} {x[unbatched:]}: output size {o}"
+            f"padding={shown(padding)} leaves nothing of {x_name} {shown(x[unbatched:])}: output "
+            f"size {shown(o)}"
         )
     pads = tuple((p_, p_) for p_ in p)
     return Conv(x[0], g, w[0] // g, w[1], o, w[2:], x[2:], s, pads, d), unbatched
@@ -112,20 +114,20 @@ def kernels(weight_shape: Sequence[int], groups: int, name: str, layout: str) ->
     """Return the shape of a weight, and the groups that its first axis falls into."""
     w = integers(name, weight_shape)
     if len(w) < 3:
+        one = "; one kernel for one image of one channel is x[None], w[None, None]"
         raise RuntimeError(
-            f"{name} has shape {w}, expected {layout}; one kernel for one image of one channel is "
-            "x[None], w[None, None]"
+            f"{name} has shape {shown(w)}, expected {layout}{'' if name.endswith('shape') else one}"
         )
     g = integer("groups", groups)
     if g < 1:
-        raise RuntimeError(f"groups must be at least 1, got {g}")
+        raise RuntimeError(f"groups must be at least 1, got {shown(g)}")
     if w[0] < 1 or w[0] % g:
         raise RuntimeError(
-            f"{name} has shape {w}: its first dimension, {w[0]}, "
-            f"must be a positive multiple of groups={g}"
+            f"{name} has shape {shown(w)}: its first dimension, {w[0]}, "
+            f"must be a positive multiple of groups={shown(g)}"
         )
     if min(w[2:]) < 1:
-        raise RuntimeError(f"{name} has shape {w}: an empty kernel")
+        raise RuntimeError(f"{name} has shape {shown(w)}: an empty kernel")
     return w, g
 
 
@@ -147,11 +149,11 @@ def maps(
     x, unbatched = batched(x_shape, rank, name, "a convolution")
     if x[1] != channels:
         raise RuntimeError(
-            f"{name} has {x[1]} channels, shape {x[unbatched:]}: "
-            f"{weight_name} of shape {w} with groups={g} expects {channels}"
+            f"{name} has {x[1]} channels, shape {shown(x[unbatched:])}: "
+            f"{weight_name} of shape {shown(w)} with groups={shown(g)} expects {channels}"
         )
     if min(x[2:]) < 1 and not (transposed and x[0] == 0):
-        raise RuntimeError(f"{name} has shape {x[unbatched:]}: a spatial axis is empty")
+        raise RuntimeError(f"{name} has shape {shown(x[unbatched:])}: a spatial axis is empty")
     return x, unbatched
 
 
@@ -164,7 +166,7 @@ def conv_padding(padding: Ints | str, k: Shape, s: Shape, d: Shape) -> Pads:
     if padding != "same":
         raise RuntimeError(f"padding must be integers, 'same' or 'valid', got {shown(padding)}")
     if any(v != 1 for v in s):
-        raise RuntimeError(f"padding='same' needs stride 1, got stride={s}")
+        raise RuntimeError(f"padding='same' needs stride 1, got stride={shown(s)}")
     return tuple(map(shapes.same_padding, k, d))
 
 
@@ -172,7 +174,7 @@ def conv_bias(bias: Array | None, filters: int) -> None:
     """Raise unless there is no bias or one value for each output channel."""
     if bias is not None and bias.shape != (filters,):
         raise RuntimeError(
-            f"bias has shape {bias.shape}, expected ({filters},), one per output channel"
+            f"bias has shape {shown(bias.shape)}, expected ({filters},), one per output channel"
         )
 
 
@@ -180,5 +182,6 @@ def grad_bias(grad_output_shape: Shape) -> None:
     """Raise unless the gradient is batched: without the batch axis its rank would be a guess."""
     if len(grad_output_shape) < 3:
         raise RuntimeError(
-            f"grad_output has shape {grad_output_shape}, expected (N, M, *output_size), batched"
+            f"grad_output has shape {shown(grad_output_shape)}, expected (N, M, *output_size), "
+            "batched"
         )

@@ -9,16 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from refconv import shapes
-from refconv.checks.arguments import (
-    Ints,
-    batched,
-    integers,
-    is_integer,
-    per_axis,
-    shown,
-    spatial_axes,
-)
+from refconv.checks.arguments import Ints, batched, integers, is_integer, per_axis, spatial_axes
 from refconv.checks.convolution import Conv
+from refconv.checks.messages import shown
 from refconv.shapes import Shape
 
 
@@ -32,13 +25,13 @@ def unfold(
 ) -> tuple[Conv, bool]:
     """Return a checked unfolding, and whether the input came without a batch axis.
 
-    The rank is len(kernel_size); one integer means the input is batched, of rank ndim - 2.
+    The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
     shape = integers(x_name, x_shape)
     rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     x, unbatched = batched(shape, rank, x_name, "an unfolding")
     if min(x[1:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {shape}: only the batch axis may be empty")
+        raise RuntimeError(f"{x_name} has shape {shown(shape)}: only the batch axis may be empty")
     k, d, p, s = window(rank, kernel_size, dilation, padding, stride)
     return windows(x[0], x[1], x[2:], k, d, p, s), unbatched
 
@@ -63,18 +56,21 @@ def fold(
     cols, unbatched = batched(shape, 1, cols_name, "a folding (of columns, (C K, L))")
     taps = math.prod(k)
     if min(cols[1:]) < 1:
-        raise RuntimeError(f"{cols_name} has shape {shape}: only the batch axis may be empty")
+        raise RuntimeError(
+            f"{cols_name} has shape {shown(shape)}: only the batch axis may be empty"
+        )
     if cols[1] % taps:
         raise RuntimeError(
-            f"{cols_name} has shape {shape}: {cols[1]} rows are no multiple of the {taps} taps of "
+            f"{cols_name} has shape {shown(shape)}: {cols[1]} rows are no multiple of the {taps} "
+            "taps of "
             f"kernel_size={shown(kernel_size)} in {rank} axes"
         )
     f = windows(cols[0], cols[1] // taps, i, k, d, p, s)
     if cols[2] != math.prod(f.o):
         raise RuntimeError(
-            f"{cols_name} has shape {shape}: {cols[2]} columns, but "
-            f"output_size={shown(output_size)} and kernel_size={shown(kernel_size)} make {f.o} "
-            "windows"
+            f"{cols_name} has shape {shown(shape)}: {cols[2]} columns, but "
+            f"output_size={shown(output_size)} and kernel_size={shown(kernel_size)} make "
+            f"{shown(f.o)} windows"
         )
     return f, unbatched
 
@@ -104,6 +100,7 @@ def windows(n: int, c: int, i: Shape, k: Shape, d: Shape, p: Shape, s: Shape) ->
         extent = tuple(map(shapes.window_extent, k, d))
         padded = tuple(i_ + 2 * p_ for i_, p_ in zip(i, p, strict=True))
         raise RuntimeError(
-            f"kernel_size={k} spans {extent}, more than the padded size {padded} of the maps"
+            f"kernel_size={shown(k)} spans {shown(extent)}, more than the padded size "
+            f"{shown(padded)} of the maps"
         )
     return Conv(n, 1, c * math.prod(k), c, i, k, o, s, pads, d)

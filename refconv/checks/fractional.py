@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import (
-    Array,
-    Ints,
-    array,
-    batched,
-    integers,
-    per_axis,
-    shown,
-    spatial_axes,
-)
+from refconv.checks.arguments import Array, Ints, array, batched, integers, per_axis, spatial_axes
+from refconv.checks.messages import shown
 from refconv.shapes import Shape
 
 Ratios = float | Sequence[float]
@@ -48,11 +40,13 @@ def fractional(
     else:
         raise ValueError("one of output_size and output_ratio must be given, got None for both")
     if min(x[2:]) < 1 or (x[1] < channels and not unbatched):
-        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+        raise RuntimeError(
+            f"{x_name} has shape {shown(x[unbatched:])}: only the batch axis may be empty"
+        )
     if any(o_ + k_ - 1 > i for i, o_, k_ in zip(x[2:], o, k, strict=True)):
         raise RuntimeError(
-            f"kernel_size={shown(kernel_size)} is too large for {o} windows in {x_name} "
-            f"{x[unbatched:]}: o + k - 1 must be at most i in every axis"
+            f"kernel_size={shown(kernel_size)} is too large for {shown(o)} windows in {x_name} "
+            f"{shown(x[unbatched:])}: o + k - 1 must be at most i in every axis"
         )
     return Maps(x[0], x[1], x[2:], o), k, unbatched
 
@@ -93,7 +87,8 @@ def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any], xp: An
         )
     if found.ndim != 3 or found.shape[0] < f.n or found.shape[1:] != (f.c, rank):
         raise RuntimeError(
-            f"random_samples has shape {found.shape}, expected (N, C, rank) = {(f.n, f.c, rank)}"
+            f"random_samples has shape {shown(found.shape)}, expected (N, C, rank) = "
+            f"{shown((f.n, f.c, rank))}"
         )
     if found.size and not abs(found).max() <= LARGEST_SAMPLE:
         raise RuntimeError(
@@ -110,7 +105,7 @@ def countable(u: Array, f: Maps, k: Shape) -> Array:
         room = i - k_ if o > 1 else 0
         if max(room, (largest + o) * room / max(1, o - 1)) > float(np.finfo(u.dtype).max):
             raise RuntimeError(
-                f"x of {f.i} is too large for random_samples of dtype {u.dtype}, of at most "
+                f"x of {shown(f.i)} is too large for random_samples of dtype {u.dtype}, of at most "
                 f"{largest} in size: positions computed from them overflow"
             )
     return u

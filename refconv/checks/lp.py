@@ -3,7 +3,7 @@
 from numbers import Real
 from typing import Any
 
-from refconv.checks.arguments import shown
+from refconv.checks.messages import shown
 
 
 def norm_type(value: Any) -> float:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refconv.checks.arguments import integers, shown
+from refconv.checks.arguments import integers
+from refconv.checks.messages import shown
 from refconv.shapes import Pads, Shape
 
 MODES = ("constant", "reflect", "replicate", "circular")
@@ -41,7 +42,8 @@ def pad(x_shape: Sequence[int], padding: Sequence[int], mode: str, x_name: str =
     rank = len(flat) // 2
     if rank > len(shape):
         raise RuntimeError(
-            f"padding={shown(padding)} is for {rank} axes, {x_name} has {len(shape)}, shape {shape}"
+            f"padding={shown(padding)} is for {rank} axes, {x_name} has {len(shape)}, shape "
+            f"{shown(shape)}"
         )
     if not isinstance(mode, str):
         raise TypeError(f"mode must be a string, got {shown(mode)} ({type(mode).__name__})")
@@ -55,16 +57,18 @@ def pad(x_shape: Sequence[int], padding: Sequence[int], mode: str, x_name: str =
     for size, (before, after) in zip(i, p, strict=True):
         kept = size + min(before, 0) + min(after, 0)
         if mode in ("constant", "circular") and kept < 0:
-            raise RuntimeError(f"padding={shown(padding)} crops more than {x_name} {shape} has")
+            raise RuntimeError(
+                f"padding={shown(padding)} crops more than {x_name} {shown(shape)} has"
+            )
         if mode == "reflect" and max(before, after) >= size:
             raise RuntimeError(
                 f"padding={shown(padding)} must be smaller than the axis it reflects, "
-                f"{x_name} has shape {shape}"
+                f"{x_name} has shape {shown(shape)}"
             )
         if mode == "circular" and max(before, after) > kept:
             raise RuntimeError(
                 f"padding={shown(padding)} must not wrap around more than once, "
-                f"{x_name} has shape {shape}"
+                f"{x_name} has shape {shown(shape)}"
             )
     return Pad(lead, i, o, p)
 
@@ -74,9 +78,13 @@ def _edges(
 ) -> None:
     """Raise unless there are edges to repeat and something is left: only a batch may be empty."""
     if 0 in (*lead[1:], *i) or lead == (0,):
-        raise RuntimeError(f"{name} has shape {shape}: mode={shown(mode)} finds an axis empty")
+        raise RuntimeError(
+            f"{name} has shape {shown(shape)}: mode={shown(mode)} finds an axis empty"
+        )
     if min(o, default=1) < 1:
-        raise RuntimeError(f"padding={shown(padding)} leaves nothing of {name} {shape}: size {o}")
+        raise RuntimeError(
+            f"padding={shown(padding)} leaves nothing of {name} {shown(shape)}: size {shown(o)}"
+        )
 
 
 def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:

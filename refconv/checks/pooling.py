@@ -16,9 +16,9 @@ from refconv.checks.arguments import (
     integers,
     matches,
     per_axis,
-    shown,
     spatial_axes,
 )
+from refconv.checks.messages import shown
 from refconv.shapes import Shape
 
 
@@ -62,17 +62,20 @@ def pool(
     rank = spatial_axes("kernel_size", kernel_size, shape, x_name)
     k = per_axis("kernel_size", kernel_size, rank, 1)
     x, unbatched = batched(shape, rank, x_name, "a pooling")
-    none = stride is None or (isinstance(stride, tuple | list) and len(stride) == 0)
-    s = k if none else per_axis("stride", stride, rank, 1)
+    s = (
+        k
+        if stride is None or (isinstance(stride, tuple | list) and not stride)
+        else per_axis("stride", stride, rank, 1)
+    )
     p = per_axis("padding", padding, rank, 0)
     d = per_axis("dilation", dilation, rank, 1)
     if any(2 * before > size for before, size in zip(p, k, strict=True)):
         raise RuntimeError(
-            f"padding must be at most half of kernel_size={shown(kernel_size)}, "
-            f"got {shown(padding)}"
+            f"padding must be at most half of kernel_size={shown(kernel_size)}, got "
+            f"{shown(padding)}"
         )
     if min(x[1:]) < 1:
-        raise RuntimeError(f"{x_name} has shape {shape}: only the batch axis may be empty")
+        raise RuntimeError(f"{x_name} has shape {shown(shape)}: only the batch axis may be empty")
     o = tuple(
         shapes.pool_output_size(*sizes, bool(ceil_mode))
         for sizes in zip(x[2:], k, s, p, d, strict=True)
@@ -80,8 +83,8 @@ def pool(
     if min(o) < 1:
         extent = tuple(map(shapes.window_extent, k, d))
         raise RuntimeError(
-            f"kernel_size={shown(kernel_size)} spans {extent}, more than the padded input "
-            f"{tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True))}"
+            f"kernel_size={shown(kernel_size)} spans {shown(extent)}, more than the padded input "
+            f"{shown(tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True)))}"
         )
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
 
@@ -98,8 +101,9 @@ def every_window_has_an_index(f: Pool, x_name: str = "x") -> None:
     """Raise where a window holds no element of x: its maximum is nowhere."""
     if not every_window_holds(f):
         raise RuntimeError(
-            f"padding={f.p} with dilation={f.d} leaves a window of kernel_size={f.k} without any "
-            f"element of {x_name} {f.x_shape}: it has no index"
+            f"padding={shown(f.p)} with dilation={shown(f.d)} leaves a window of "
+            f"kernel_size={shown(f.k)} without any "
+            f"element of {x_name} {shown(f.x_shape)}: it has no index"
         )
 
 
@@ -111,7 +115,9 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     if divisor == 0:
         raise RuntimeError("divisor_override must not be zero")
     if divisor < 0 and dtype.kind == "u":
-        raise RuntimeError(f"divisor_override must be positive for dtype {dtype}, got {divisor}")
+        raise RuntimeError(
+            f"divisor_override must be positive for dtype {dtype}, got {shown(divisor)}"
+        )
     return divisor
 
 
@@ -125,7 +131,8 @@ def indices(
     matches(name, found, shape)
     if found.size and not least <= found.min() <= found.max() < math.prod(spatial):
         raise RuntimeError(
-            f"{name} holds {found.min()} to {found.max()}, expected positions in a map of {spatial}"
+            f"{name} holds {found.min()} to {found.max()}, expected positions in a map of "
+            f"{shown(spatial)}"
         )
     return found
 
@@ -134,7 +141,9 @@ def selection(x_shape: Shape, indices_: Array, rank: int, xp: Any = np) -> Array
     """Return int64 flat positions in the last `rank` axes of x; the axes before agree with x."""
     r = integer("rank", rank)
     if not 1 <= r < len(x_shape):
-        raise RuntimeError(f"rank must be from 1 to {len(x_shape) - 1} for x {x_shape}, got {r}")
+        raise RuntimeError(
+            f"rank must be from 1 to {len(x_shape) - 1} for x {shown(x_shape)}, got {shown(r)}"
+        )
     lead = x_shape[:-r]
     outputs = array("indices", indices_, "i", xp).shape[-r:]
     return indices("indices", indices_, (*lead, *outputs), x_shape[-r:], xp, least=-1)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from refconv import shapes
 from refconv.checks.adaptive import Maps
-from refconv.checks.arguments import Ints, batched, integers, per_axis, shown, spatial_axes
+from refconv.checks.arguments import Ints, batched, integers, per_axis, spatial_axes
+from refconv.checks.messages import shown
 
 
 def unpool(
@@ -28,7 +29,9 @@ def unpool(
     s = k if stride is None else per_axis("stride", stride, rank, 1)
     p = per_axis("padding", padding, rank, 0)
     if min(x[2:]) < 1 or (x[1] < channels and not unbatched):
-        raise RuntimeError(f"{x_name} has shape {x[unbatched:]}: only the batch axis may be empty")
+        raise RuntimeError(
+            f"{x_name} has shape {shown(x[unbatched:])}: only the batch axis may be empty"
+        )
     o = least = tuple(map(shapes.unpool_output_size, x[2:], k, s, p))
     if output_size is not None:
         given = integers("output_size", output_size)
@@ -40,9 +43,9 @@ def unpool(
         o = given[-rank:]
         if any(abs(o_ - l_) >= s_ for o_, l_, s_ in zip(o, least, s, strict=True)):
             raise ValueError(
-                f"output_size must be less than stride={s} away from {least}, "
-                f"got {shown(output_size)}"
+                f"output_size must be less than stride={shown(s)} away from {shown(least)}, got "
+                f"{shown(output_size)}"
             )
     if min(o) < 0:
-        raise ValueError(f"padding={shown(padding)} leaves an output of negative size {o}")
+        raise ValueError(f"padding={shown(padding)} leaves an output of negative size {shown(o)}")
     return Maps(x[0], x[1], x[2:], o), unbatched

@@ -108,6 +108,7 @@ def scatter(indices: Array, values: Array, i: Shape) -> Array:
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     """y[n, c, o] = x[n, c, indices[n, c, o]]; see `refconv.max_pool_select`."""
     x = checks.array("x", x, NUMBERS)
+    rank = checks.integer("rank", rank)
     at = checks.selection(x.shape, indices, rank)
     y = np.empty(at.shape, x.dtype)
     for o in np.ndindex(at.shape):
@@ -122,6 +123,7 @@ def max_pool_scatter(
     """gx[n, c, indices[n, c, o]] += gy[n, c, o]; see `refconv.max_pool_scatter`."""
     grad_output = checks.array("grad_output", grad_output, NUMBERS)
     shape = checks.integers("input_shape", input_shape)
+    rank = checks.integer("rank", rank)
     at = checks.selection(shape, indices, rank)
     checks.matches("grad_output", grad_output, at.shape)
     return scatter(at, grad_output, shape[-rank:])

@@ -81,5 +81,6 @@ def adaptive_max_pool_grad(
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
     f, unbatched = checks.adaptive(input_shape, output_size, x_name="input_shape")
+    checks.array("grad_output", grad_output, checks.ORDERED)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))

@@ -50,6 +50,8 @@ def conv(
     """
     (a, ea), (b, eb) = scaled("x", x), scaled("weight", weight)
     f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    if bias is not None:
+        checks.array("bias", bias, checks.ORDERED)
     checks.conv_bias(bias, f.g * f.m)
     at_x, at_w, at_y = products(f)
     y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, f.y_shape)

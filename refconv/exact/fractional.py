@@ -37,5 +37,6 @@ def fractional_max_pool_grad(
     f, _, unbatched = checks.fractional(
         input_shape, kernel_size, output_size, output_ratio, "input_shape"
     )
+    checks.array("grad_output", grad_output, checks.ORDERED)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))

@@ -53,8 +53,9 @@ def lp_pool(
     array([[[1.41421356, 5.        ]]])
     """
     p = exponent(norm_type)
+    numbers = fractions("x", x)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    xs = fractions("x", x).reshape(f.x_shape)
+    xs = numbers.reshape(f.x_shape)
     y = np.empty(f.y_shape, object)
     for at in np.ndindex(f.y_shape):
         plane = xs[at[:2]]
@@ -93,9 +94,10 @@ def lp_pool_grad(
     0 where v is; for p = inf and -inf all of gy goes to the winner, times its sign.
     """
     p = exponent(norm_type)
+    numbers, gy = fractions("x", x), fractions("grad_output", grad_output)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    xs, gy = fractions("x", x).reshape(f.x_shape), fractions("grad_output", grad_output)
+    xs = numbers.reshape(f.x_shape)
     gx = np.empty(f.x_shape, object)
     for at in np.ndindex(f.x_shape):
         gx[at] = []

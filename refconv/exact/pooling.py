@@ -56,6 +56,7 @@ def max_pool_grad(
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
+    checks.array("grad_output", grad_output, checks.ORDERED)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))
 
@@ -71,6 +72,7 @@ def max_pool_scatter(
     """gx[n, c, indices[n, c, o]] += gy[n, c, o], exactly."""
     gy, e = scaled("grad_output", grad_output)
     shape = checks.integers("input_shape", input_shape)
+    rank = checks.integer("rank", rank)
     at = checks.selection(shape, indices, rank)
     checks.matches("grad_output", grad_output, at.shape)
     planes, size = math.prod(shape[:-rank]), math.prod(shape[-rank:])

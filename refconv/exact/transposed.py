@@ -32,6 +32,8 @@ def conv_transpose(
     f, unbatched = checks.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
+    if bias is not None:
+        checks.array("bias", bias, checks.ORDERED)
     checks.conv_bias(bias, f.g * f.c)
     at_y, at_w, at_x = products(f)
     y = total(x_ints.ravel()[at_x] * w_ints.ravel()[at_w], ex + ew, at_y, f.x_shape)

@@ -246,6 +246,7 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     """
     xp = checks.library(x=x, indices=indices)
     x = checks.array("x", x, checks.NUMBERS, xp)
+    rank = checks.integer("rank", rank)
     at = checks.selection(x.shape, indices, rank, xp)
     planes = math.prod(at.shape[:-rank])
     flat = x.reshape(planes, *x.shape[-rank:])
@@ -281,6 +282,7 @@ def max_pool_scatter(
     xp = checks.library(indices=indices, grad_output=grad_output)
     grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     shape = checks.integers("input_shape", input_shape)
+    rank = checks.integer("rank", rank)
     at = checks.selection(shape, indices, rank, xp)
     checks.matches("grad_output", grad_output, at.shape)
     planes = (math.prod(shape[:-rank]), *at.shape[-rank:])

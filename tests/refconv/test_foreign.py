@@ -279,6 +279,7 @@ HOST = {
     *(
         "ndarray",
         "memmap",
+        "asarray",
         "dtype",
         "bool_",
         "uint8",

@@ -68,7 +68,8 @@ def per_filter(bias: Tensor | None, filters: int) -> None:
 def flag(name: str, value: Any) -> bool:
     """Return a bool; as in torch, nothing else passes for one."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be a bool, got {value!r} ({type(value).__name__})")
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be a bool, got {checks.shown(value)} ({kind:.40})")
     return value
 
 
@@ -81,5 +82,7 @@ def every_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
     """Return one integer for every axis; where torch refuses that a sequence of one means all."""
     sizes = checks.per_axis(name, value, rank, minimum)
     if rank > 1 and isinstance(value, tuple | list) and len(value) == 1:
-        raise RuntimeError(f"{name} must be an integer or {rank} of them, got {value!r}")
+        raise RuntimeError(
+            f"{name} must be an integer or {rank} of them, got {checks.shown(value)}"
+        )
     return sizes

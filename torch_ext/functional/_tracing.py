@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.jit import is_tracing  # type: ignore[attr-defined]
@@ -54,7 +55,7 @@ def recorded(function: Function) -> Function:
 
         def plain(value: Any) -> Any:
             if not isinstance(value, Tensor):
-                return operator.index(value)
+                return value.tolist() if isinstance(value, np.ndarray) else operator.index(value)
             tensors.append(value)
             size = value.dim() == 0 and not value.is_floating_point()
             return {"size" if size else "tensor": len(tensors) - 1}

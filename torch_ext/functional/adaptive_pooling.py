@@ -185,10 +185,11 @@ def _outputs(rank: int, input: Tensor, output_size: Outputs, channels: int) -> t
     sizes: Outputs = output_size
     if rank == 1 or checks.is_integer(output_size):
         sizes = _arguments.every_axis("output_size", output_size, rank, 0)
-    elif isinstance(output_size, tuple | list):
-        if len(output_size) != rank:
+    else:
+        sizes = checks.given("output_size", output_size)
+        if len(sizes) != rank:
             raise RuntimeError(
-                f"output_size must be an integer or {rank} of them, got {output_size!r}"
+                f"output_size must be an integer or {rank} of them, got {checks.shown(output_size)}"
             )
         if input.dim() <= rank:
             raise ValueError(

@@ -130,7 +130,9 @@ def _avg_pool(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
-        raise RuntimeError(f"kernel_size={kernel_size!r} is more than the unpadded input {f.i}")
+        raise RuntimeError(
+            f"kernel_size={checks.shown(kernel_size)} is more than the unpadded input {f.i}"
+        )
     x = input.unsqueeze(0) if unbatched else input
     y: Tensor = torch.ops.refconv.avg_pool(x, k, f.s, f.p, ceil_mode, count_include_pad, divisor)
     return y.squeeze(0) if unbatched else y

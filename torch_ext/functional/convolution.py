@@ -153,7 +153,7 @@ def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
             f"weight of shape {tuple(weight.shape)} expects {weight.shape[1]}"
         )
     if checks.integer("pad", pad) < 0:
-        raise RuntimeError(f"pad must be at least 0, got {pad!r}")
+        raise RuntimeError(f"pad must be at least 0, got {checks.shown(pad)}")
     x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)  # (B, C, T), (M, C, k)
     y: Tensor = _conv(1, x, w, bias, 1, pad, 1, 1)
     return y.permute(2, 0, 1).contiguous()

@@ -152,7 +152,7 @@ def _fractional_max_pool(
     if output_size is not None:
         o = _arguments.every_axis("output_size", output_size, rank, 0)
     elif rank == 2 and not isinstance(output_ratio, tuple | list | None):
-        raise TypeError(f"output_ratio must be two numbers, got {output_ratio!r}")
+        raise TypeError(f"output_ratio must be two numbers, got {checks.shown(output_ratio)}")
     f, _, unbatched = checks.fractional(input.shape, k, o, output_ratio, x_name="input", channels=1)
     x = input.unsqueeze(0) if unbatched else input
     u = _samples(samples, input, f, drawn_in)

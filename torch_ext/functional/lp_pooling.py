@@ -121,7 +121,9 @@ def lp_pool3d(
 def _kernel(rank: int, kernel_size: Ints) -> Ints:
     """Return the kernel as it is, or raise torch's error for a wrong number of sizes."""
     if isinstance(kernel_size, tuple | list) and len(kernel_size) != rank:
-        raise ValueError(f"kernel_size must be an integer or {rank} of them, got {kernel_size!r}")
+        raise ValueError(
+            f"kernel_size must be an integer or {rank} of them, got {checks.shown(kernel_size)}"
+        )
     return kernel_size
 
 
@@ -149,7 +151,7 @@ def _lp_pool(
         input.shape, k, _arguments.pool_stride(stride), 0, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
-        raise RuntimeError(f"kernel_size={kernel_size!r} is more than the input {f.i}")
+        raise RuntimeError(f"kernel_size={checks.shown(kernel_size)} is more than the input {f.i}")
     x = input.unsqueeze(0) if unbatched else input
     y: Tensor = torch.ops.refconv.lp_pool(x, p, k, f.s, ceil_mode)
     return y.squeeze(0) if unbatched else y

@@ -265,4 +265,4 @@ def same_kernel(kernel_size: Ints, weight: Tensor) -> None:
     """Raise unless the size of the kernel is that of the weight."""
     sizes = checks.per_axis("kernel_size", kernel_size, spatial(weight), 1)
     if sizes != tuple(weight.shape[2:]):
-        raise RuntimeError(f"kernel_size={kernel_size!r}, but weight is {tuple(weight.shape)}")
+        raise RuntimeError(f"kernel_size={kernel_size!r:.80}, but weight is {tuple(weight.shape)}")

@@ -1,0 +1,43 @@
+"""Values of all kinds in the place of a size: what holds integers, and what does not."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Index:
+    """An integer that does nothing but be one."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+ONE = {
+    "Python's": int,
+    **{name: getattr(np, name) for name in ("int8", "int32", "int64", "uint8", "uint64")},
+    "an array": np.array,
+    "a tensor": torch.tensor,
+    "an unsigned tensor": lambda v: torch.tensor(v, dtype=torch.uint8),
+    "an index": Index,
+}
+SEVERAL = {
+    "a tuple": tuple,
+    "a list": list,
+    "torch's": torch.Size,
+    "an array": np.array,
+    "a small array": lambda v: np.array(v, np.int8),
+    "a tensor": torch.tensor,
+    **{f"of {name}": (lambda v, one=one: [one(each) for each in v]) for name, one in ONE.items()},
+}
+BAD: list[Any] = [
+    *(True, np.True_, np.array(True), torch.tensor(True), 2.0, np.float32(2), np.array(2.0)),
+    *(torch.tensor(2.0), 1j, b"\x02", bytearray(b"\x02\x02"), memoryview(b"\x02\x02"), {2}),
+    *({2: 2}, {2: 2}.keys(), frozenset({2}), object(), (True, True), (2, True)),
+    *(np.array([True, True]), torch.tensor([True, True]), (2.0, 2), [2, "2"], ["2", "2"]),
+    *(np.array([2.0, 2.0]), torch.tensor([2.0, 2.0]), np.full((2, 2), 2), [[2], [2]], [(2, 2)]),
+    *(np.array([2, 2], object) / 2, slice(2), Ellipsis, np.datetime64(2, "s"), "2", ("2", 2)),
+]
