@@ -159,7 +159,7 @@ def _max_pool(
 ) -> Tensor:
     """Pool without indices, which autocast has a rule of its own for."""
     (input,) = _autocast.cast(f"max_pool{rank}d", input)
-    return _pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)[0]
+    return pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)[0]
 
 
 @_tracing.recorded
@@ -173,12 +173,12 @@ def max_pool_with_indices(
     ceil_mode: bool,
 ) -> tuple[Tensor, Tensor]:
     """Pool with indices, which every window must have."""
-    y, indices, f = _pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
+    y, indices, f = pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
     checks.every_window_has_an_index(f, "input")
     return y, indices
 
 
-def _pooled(
+def pooled(
     rank: int,
     input: Tensor,
     kernel_size: Ints,

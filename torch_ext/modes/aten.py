@@ -51,9 +51,9 @@ KERNELS: Mapping[OpOverload, Callable[..., Any]] = {
     aten._adaptive_avg_pool3d_backward.default: channels_first(
         pooling.adaptive_avg_pool3d_backward
     ),
-    aten.max_pool2d_with_indices.default: functional.max_pool2d_with_indices,
+    aten.max_pool2d_with_indices.default: pooling.max_pool2d_with_indices,
     aten.max_pool2d_with_indices_backward.default: pooling.max_pool2d_backward,
-    aten.max_pool3d_with_indices.default: functional.max_pool3d_with_indices,
+    aten.max_pool3d_with_indices.default: pooling.max_pool3d_with_indices,
     aten.max_pool3d_with_indices_backward.default: pooling.max_pool3d_backward,
     aten.adaptive_max_pool2d.default: functional.adaptive_max_pool2d_with_indices,
     aten.adaptive_max_pool2d_backward.default: pooling.max_pool2d_backward,

@@ -118,6 +118,10 @@ def convolution_backward(
     )
     ops, (need_x, need_w, need_b) = torch.ops.refconv, output_mask
     gx = gw = gb = None
+    if weight.shape[1] == 0 and not transposed:  # without input channels nothing was put out
+        empty = (torch.zeros_like(input), torch.zeros_like(weight), input.new_zeros(len(weight)))
+        gx, gw, gb = (g if need else None for g, need in zip(empty, output_mask, strict=True))
+        return gx, gw, gb
     if need_x:
         gx = ops.convolution_grad_input(input.shape, weight, grad_output, *options)
     if need_w:

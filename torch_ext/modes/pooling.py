@@ -14,7 +14,10 @@ from torch.utils._pytree import tree_map
 from refconv import checks
 from refconv.checks import Ints
 from torch_ext import functional
+from torch_ext.functional import max_pooling
 from torch_ext.library import strides
+
+Pair = tuple[Tensor, Tensor]
 
 # --------------------------------------------------------------------------- averages
 
@@ -73,6 +76,31 @@ def _adaptive_avg_pool_backward(rank: int, grad_output: Tensor, input: Tensor) -
 
 
 # --------------------------------------------------------------------------- maxima
+
+
+def max_pool2d_with_indices(input: Tensor, *window: Any) -> Pair:
+    """`max_pool2d_with_indices`, asked for indices or not: an empty window has index -1."""
+    return _max_pool_with_indices(2, input, *window)
+
+
+def max_pool3d_with_indices(input: Tensor, *window: Any) -> Pair:
+    """`max_pool3d_with_indices`, likewise."""
+    return _max_pool_with_indices(3, input, *window)
+
+
+def _max_pool_with_indices(
+    rank: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Pair:
+    """The largest of every window, and where it was."""
+    window = kernel_size, stride, padding, dilation, ceil_mode
+    y, indices, _ = max_pooling.pooled(rank, input, *window)
+    return y, indices
 
 
 def max_pool2d_backward(grad_output: Tensor, input: Tensor, *window: Any) -> Tensor:
