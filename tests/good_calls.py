@@ -10,6 +10,7 @@ import refconv
 
 FUNCTIONS = sorted(name for name in refconv.__all__ if inspect.isfunction(getattr(refconv, name)))
 FLOORS = [refconv, refconv.direct, importlib.import_module("refconv.exact")]
+ARRAYS = ("x", "weight", "bias", "grad_output", "indices", "cols", "random_samples")
 
 
 def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]:
@@ -66,3 +67,12 @@ def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]
     }  # fmt: skip
     assert sorted(calls) == FUNCTIONS
     return calls
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Return whether two results are, of any floor."""
+    if isinstance(expected, tuple):
+        return all(map(same, found, expected))
+    if hasattr(expected, "rounded"):
+        found, expected = found.rounded(np.float64), expected.rounded(np.float64)
+    return bool(np.array_equal(found, expected))

@@ -58,7 +58,7 @@ MISTAKES: list[Mistake] = [
     (lambda: r.conv(batch[:, :, :2], w), RuntimeError, "more than the padded input (2, 8)"),
     (lambda: r.conv(batch > 0, w > 0), NotImplementedError, "x has dtype bool"),
     (lambda: r.conv_grad_input(batch, w, gy), TypeError, "input_shape must be integers, got an"),
-    (lambda: r.conv_grad_weight(batch, w, gy), TypeError, "weight_shape must be integers, got an"),
+    (lambda: r.conv_grad_weight(batch, w, gy), TypeError, "3, 3): pass its .shape"),
     (lambda: r.conv_grad_input(batch.shape, w, gy[..., 1:]), RuntimeError, "grad_output has shape"),
     (lambda: r.max_pool(batch, b"1"), TypeError, "kernel_size must be integers, got b'1'"),
     (lambda: r.max_pool(batch, "2"), TypeError, "kernel_size must be integers, got '2'"),

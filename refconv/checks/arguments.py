@@ -87,7 +87,6 @@ def array(name: str, value: Any, kinds: str, xp: Any = np) -> Array:
         raise NotImplementedError(
             f"{name} has dtype {value.dtype!s:.80}, for which this is not defined"
         )
-    value = np.asarray(value) if xp is np else value  # of a memmap its base class
     native: Array = value.astype(value.dtype.newbyteorder("="), copy=False)
     return native
 

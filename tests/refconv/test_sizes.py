@@ -6,11 +6,11 @@ TypeError that names the argument.
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 
 import good_calls
 import refconv
+from good_calls import ARRAYS, same
 from kinds import BAD, ONE, SEVERAL
 from planted import Bug, copy_with
 
@@ -27,20 +27,10 @@ class Size(NamedTuple):
 
 
 CALLS = good_calls.of_image()
-ARRAYS = ("x", "weight", "bias", "grad_output", "indices", "cols", "random_samples")
 WINDOWS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
 SAME = ("conv", "conv_grad_input", "conv_grad_weight")  # whose padding may be a word
 OTHERS = (*ARRAYS, "norm_type", "ceil_mode")
 SIZES = [Size(f, name) for f, call in CALLS.items() for name in call if name not in OTHERS]
-
-
-def same(found: Any, expected: Any) -> bool:
-    """Return whether two results are, of any floor."""
-    if isinstance(expected, tuple):
-        return all(map(same, found, expected))
-    if hasattr(expected, "rounded"):
-        found, expected = found.rounded(np.float64), expected.rounded(np.float64)
-    return bool(np.array_equal(found, expected))
 
 
 def ways(size: Size) -> list[Any]:
