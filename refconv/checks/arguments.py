@@ -201,6 +201,14 @@ def integer(name: str, value: Any, among: Any = None) -> int:
     raise TypeError(f"{name} must be integers, got {shown(among)}")
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return a bool; nothing else passes for one, as in torch."""
+    if not isinstance(value, bool | np.bool_):
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be a bool, got {shown(value)} ({kind:.40})")
+    return bool(value)
+
+
 def _of_64_bits(name: str, value: int) -> int:
     """Return an integer that every array's size could be."""
     if not -(2**63) <= value < 2**63:

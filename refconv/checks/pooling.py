@@ -12,6 +12,7 @@ from refconv.checks.arguments import (
     Ints,
     array,
     batched,
+    flag,
     integer,
     integers,
     matches,
@@ -69,6 +70,7 @@ def pool(
     )
     p = per_axis("padding", padding, rank, 0)
     d = per_axis("dilation", dilation, rank, 1)
+    up = flag("ceil_mode", ceil_mode)
     if any(2 * before > size for before, size in zip(p, k, strict=True)):
         raise RuntimeError(
             f"padding must be at most half of kernel_size={shown(kernel_size)}, got "
@@ -76,10 +78,7 @@ def pool(
         )
     if min(x[1:]) < 1:
         raise RuntimeError(f"{x_name} has shape {shown(shape)}: only the batch axis may be empty")
-    o = tuple(
-        shapes.pool_output_size(*sizes, bool(ceil_mode))
-        for sizes in zip(x[2:], k, s, p, d, strict=True)
-    )
+    o = tuple(shapes.pool_output_size(*sizes, up) for sizes in zip(x[2:], k, s, p, d, strict=True))
     if min(o) < 1:
         extent = tuple(map(shapes.window_extent, k, d))
         raise RuntimeError(

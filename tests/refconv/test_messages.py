@@ -1,0 +1,105 @@
+"""Every refusal fits in 300 characters and names its argument, whatever was given and how large."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import good_calls
+import refconv
+from good_calls import ARRAYS
+from planted import Bug, copy_with
+from refconv.checks.messages import LONGEST, shown
+
+CALLS = good_calls.of_image()
+DEEP = (1,) * 60
+STRUCTURED = np.dtype([(f"a field of a long name, {n}", "f8") for n in range(99)])
+HUGE: dict[str, Any] = {
+    "a long list": list(range(5000)),
+    "a long tuple": (2**62,) * 62,
+    "a deep list": [[[[list(range(999))] * 99]]],
+    "large numbers": (10**5000, -(10**5000)),
+    "a large number": 10**5000,
+    "a long word": "x" * 10**5,
+    "long bytes": b"x" * 10**5,
+    "a dict": dict.fromkeys(range(10**4), "x" * 99),
+    "a set": set(range(5000)),
+    "an array": np.zeros((99, 99)),
+    "an array of one axis": np.arange(5000),
+    "an array of sizes": np.full(60, 2**62),
+    "an array of words": np.array(["x" * 10**4] * 4),
+    "an array of axes": np.zeros(DEEP),
+    "indices of axes": np.zeros(DEEP, np.int64),
+    "an array of fields": np.zeros((4, 4), STRUCTURED),
+    "an array of objects": np.array(["x" * 10**4, None] * 99, object),
+    "a type": type("X" * 10**4, (), {}),
+    "of a type": type("X" * 10**4, (), {})(),
+    "lines": "x\n" * 10**4,
+    "no text": type("X", (), {"__repr__": lambda _: 1 / 0})(),
+}
+
+
+def said(floor: Any, function: str, name: str, value: Any) -> str | None:
+    """Return why a refusal does not say what it should, or None."""
+    try:
+        getattr(floor, function)(**CALLS[function] | {name: value})
+    except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
+        words = str(error)
+        named = any(each in words for each in CALLS[function])  # one that sets what others must be
+        return None if len(words) <= 300 and named and "\n" not in words else words
+    except Exception as error:
+        return repr(error)[:300]
+    return None
+
+
+def unclear(floor: Any, function: str) -> list[str]:
+    """Return the refusals of a function that do not say what they should."""
+    found = []
+    for name in CALLS[function]:
+        for kind, value in HUGE.items():
+            words = said(floor, function, name, value)
+            if words is not None:
+                found.append(f"{name} of {kind}: {words}")
+    return found
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_refusals_are_short(function: str) -> None:
+    assert unclear(refconv, function) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("floor", good_calls.FLOORS[1:])
+@pytest.mark.parametrize("function", CALLS)
+def test_refusals_of_the_definitions_are_short(floor: Any, function: str) -> None:
+    assert unclear(floor, function) == []
+
+
+def test_how_much_is_swept() -> None:
+    assert sum(map(len, CALLS.values())) * len(HUGE) == 138 * 21
+    assert set(ARRAYS) <= {name for call in CALLS.values() for name in call}
+
+
+@pytest.mark.parametrize("value", HUGE.values(), ids=HUGE)
+def test_a_value_is_shown_in_one_short_line(value: Any) -> None:
+    assert 0 < len(shown(value)) <= LONGEST
+    assert "\n" not in shown(value)
+
+
+@pytest.mark.parametrize(
+    ("function", "bug"),
+    [
+        ("conv", Bug("values in full", "checks/arguments.py",
+            'raise TypeError(f"{name} must be integers, got {shown(among)}")',
+            'raise TypeError(f"{name} must be integers, got {among!r}")', "", "")),
+        ("max_pool", Bug("lists in full", "checks/messages.py", "<= LONGEST else", "> 0 else",
+            "", "")),
+        ("max_pool_grad", Bug("shapes in full", "checks/arguments.py",
+            "dimensions, shape {shown(full)}", "dimensions, shape {full}", "", "")),
+        ("avg_pool", Bug("any flag", "checks/pooling.py", 'flag("ceil_mode", ceil_mode)',
+            "bool(ceil_mode)", "", "")),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)  # fmt: skip
+def test_caught(function: str, bug: Bug) -> None:
+    assert unclear(copy_with(bug), function) != []
