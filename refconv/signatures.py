@@ -4,7 +4,6 @@ Spelled out, `Array` alone would take 70 characters, and a function's head a tho
 """
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,27 +20,35 @@ SHORT = {
 }
 
 
+def named(text: str) -> str:
+    """Return a text in which types have their short names."""
+    for spelled, name in SHORT.items():
+        text = text.replace(spelled, name)
+    return text
+
+
 class Signature(inspect.Signature):
     """A signature that is printed over several lines where one would be too long."""
 
     def __str__(self) -> str:
         """Return the parameters in parentheses and what is returned."""
-        text = super().__str__()
-        for spelled, name in SHORT.items():
-            text = text.replace(spelled, name)
-        if len(text) <= WIDTH:
-            return text
-        parts = []
+        parts: list[str] = []
         for parameter in self.parameters.values():
-            alone = str(parameter)
-            for spelled, name in SHORT.items():
-                alone = alone.replace(spelled, name)
             if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
                 parts.append("*")
-            parts.append(alone if len(alone) <= WIDTH else f"{alone[: WIDTH - 3]}...")
-        returned = re.search(r"\) -> (.*)$", text)
-        tail = f" -> {returned.group(1)}" if returned else ""
+            part = named(str(parameter))
+            parts.append(part if len(part) <= WIDTH else f"{part[: WIDTH - 3]}...")
+        tail = ""
+        if self.return_annotation is not self.empty:
+            tail = f" -> {named(inspect.formatannotation(self.return_annotation))}"
+        line = f"({', '.join(parts)}){tail}"
+        if len(line) <= WIDTH:
+            return line
         return "(\n    " + ",\n    ".join(parts) + f",\n){tail}"
+
+    def format(self, **_: Any) -> str:
+        """Return the same: what Python 3.13 and later ask for."""
+        return str(self)
 
 
 def shorten(names: Iterable[str], where: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The package's face: what a newcomer's first commands find."""
 
+import inspect
 import pydoc
 import re
 import subprocess
@@ -45,8 +46,7 @@ def test_a_wide_signature_is_seen() -> None:
     def wide(x: Array, weight: Array, bias: Array | None = None) -> Array:
         return x
 
-    plain = pydoc.plain(pydoc.render_doc(wide)).splitlines()
-    assert max(map(len, plain)) > 120
+    assert len(f"wide{inspect.signature(wide)}") > 120
     signatures.shorten(["wide"], {"wide": wide})
     assert max(map(len, pydoc.plain(pydoc.render_doc(wide)).splitlines())) <= 120
 

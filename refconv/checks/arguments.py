@@ -189,6 +189,8 @@ def integer(name: str, value: Any, among: Any = None) -> int:
 
     A bool or a float is refused; a symbolic integer of torch stays what it is.
     """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _of_64_bits(name, value)  # first: torch's compiler asks a symbol for no attribute
     logical = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
     if hasattr(value, "__index__") and not logical:
         if hasattr(value, "node"):
@@ -218,6 +220,8 @@ def _of_64_bits(name: str, value: int) -> int:
 
 def is_integer(value: Any) -> bool:
     """Return whether the value is one integer, of whatever type, and not several."""
+    if isinstance(value, int):
+        return True
     return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0
 
 

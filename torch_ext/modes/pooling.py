@@ -88,18 +88,15 @@ def max_pool3d_with_indices(input: Tensor, *window: Any) -> Pair:
     return _max_pool_with_indices(3, input, *window)
 
 
-def _max_pool_with_indices(
-    rank: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-) -> Pair:
-    """The largest of every window, and where it was."""
-    window = kernel_size, stride, padding, dilation, ceil_mode
-    y, indices, _ = max_pooling.pooled(rank, input, *window)
+def _max_pool_with_indices(rank: int, input: Tensor, *window: Any) -> Pair:
+    """The largest of every window, and where it was; what is wrong the public function says."""
+    defaults = (None, 0, 1, False)  # stride, padding, dilation, ceil_mode
+    try:
+        window = (*window, *defaults[len(window) - 1 :])
+        y, indices, _ = max_pooling.pooled(rank, input, *window)
+    except (TypeError, ValueError, RuntimeError):
+        public = getattr(functional, f"max_pool{rank}d_with_indices")
+        return public(input, *window)  # type: ignore[no-any-return]
     return y, indices
 
 
