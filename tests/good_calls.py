@@ -11,6 +11,7 @@ import refconv
 FUNCTIONS = sorted(name for name in refconv.__all__ if inspect.isfunction(getattr(refconv, name)))
 FLOORS = [refconv, refconv.direct, importlib.import_module("refconv.exact")]
 ARRAYS = ("x", "weight", "bias", "grad_output", "indices", "cols", "random_samples")
+FLAGS = ("ceil_mode", "count_include_pad", "return_indices", "mathematical", "strict")
 
 
 def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]:
@@ -25,6 +26,8 @@ def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]
     conv = {**window, "groups": 1}
     transposed = {**conv, "output_padding": (0, 0)}
     ceil = {**pooled, "ceil_mode": False}
+    divided = {"count_include_pad": True, "divisor_override": 3}
+    powers = {"norm_type": 2, "kernel_size": pair, "stride": pair, "mathematical": False}
     adaptive, ratio = {"output_size": (h // 2, w // 2)}, {"kernel_size": pair}
     columns = np.ones((*lead[:-1], 4 * lead[-1], h // 2 * (w // 2)))
     calls: dict[str, dict[str, Any]] = {
@@ -43,24 +46,24 @@ def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]
                      "padding": (0, w - w // 2, h - h // 2, 0)},
         "unfold": {"x": x, "kernel_size": pair, **window},
         "fold": {"cols": columns, "output_size": (h, w), "kernel_size": pair, **window},
-        "max_pool": {"x": x, **ceil, "dilation": (1, 1)},
+        "max_pool": {"x": x, **ceil, "dilation": (1, 1), "return_indices": False},
         "max_pool_grad": {"input_shape": image, "indices": at, "grad_output": y, **ceil,
                           "dilation": (1, 1)},
         "max_pool_select": {"x": x, "indices": at, "rank": 2},
         "max_pool_scatter": {"input_shape": image, "indices": at, "grad_output": y, "rank": 2},
         "max_unpool": {"x": y, "indices": at, **pooled, "output_size": (h, w)},
-        "max_unpool_grad": {"indices": at, "grad_output": x, **pooled, "output_size": (h, w)},
-        "avg_pool": {"x": x, **ceil, "divisor_override": 3},
-        "avg_pool_grad": {"input_shape": image, "grad_output": y, **ceil, "divisor_override": 3},
-        "lp_pool": {"x": x, "norm_type": 2, "kernel_size": pair, "stride": pair},
-        "lp_pool_grad": {"x": x, "grad_output": y, "norm_type": 2, "kernel_size": pair,
-                         "stride": pair},
+        "max_unpool_grad": {"indices": at, "grad_output": x, **pooled, "output_size": (h, w),
+                            "strict": False},
+        "avg_pool": {"x": x, **ceil, **divided},
+        "avg_pool_grad": {"input_shape": image, "grad_output": y, **ceil, **divided},
+        "lp_pool": {"x": x, **powers},
+        "lp_pool_grad": {"x": x, "grad_output": y, **powers},
         "adaptive_avg_pool": {"x": x, **adaptive},
         "adaptive_avg_pool_grad": {"input_shape": image, "grad_output": y, **adaptive},
-        "adaptive_max_pool": {"x": x, **adaptive},
+        "adaptive_max_pool": {"x": x, **adaptive, "return_indices": False},
         "adaptive_max_pool_grad": {"input_shape": image, "indices": at, "grad_output": y,
                                    **adaptive},
-        "fractional_max_pool": {"x": x, **ratio, **adaptive,
+        "fractional_max_pool": {"x": x, **ratio, **adaptive, "return_indices": False,
                                 "random_samples": np.full((8, 4, 2), 0.5)},
         "fractional_max_pool_grad": {"input_shape": image, "indices": at, "grad_output": y,
                                      **ratio, **adaptive},

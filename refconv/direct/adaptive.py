@@ -75,6 +75,7 @@ def adaptive_avg_pool_grad(
 def adaptive_max_pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
     """y[o] = the largest x of window o; see `refconv.adaptive_max_pool`."""
     x = checks.array("x", x, ORDERED)
+    checks.flag("return_indices", return_indices)
     f, unbatched = checks.adaptive(x.shape, output_size)
 
     xs = x.reshape(f.x_shape)

@@ -41,6 +41,7 @@ def fractional_max_pool(
 ) -> Any:
     """y[o] = the largest x of window o, at random fractions; see `refconv.fractional_max_pool`."""
     x = checks.array("x", x, ORDERED)
+    checks.flag("return_indices", return_indices)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
     u = checks.samples(random_samples, f, k, x.dtype)
 

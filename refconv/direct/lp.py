@@ -26,6 +26,7 @@ def lp_pool(
     """y[o] = (sum of x^p over window o)^(1/p); see `refconv.lp_pool`."""
     x = checks.array("x", x, FLOATS)
     p = checks.norm_type(norm_type)
+    checks.flag("mathematical", mathematical)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
 
     xs = x.reshape(f.x_shape)
@@ -58,6 +59,7 @@ def lp_pool_grad(
     grad_output = checks.array("grad_output", grad_output, FLOATS)
     checks.same_dtype(("x", x), ("grad_output", grad_output))
     p = checks.norm_type(norm_type)
+    checks.flag("mathematical", mathematical)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 

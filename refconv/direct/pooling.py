@@ -49,6 +49,7 @@ def max_pool(
 ) -> Any:
     """y[o] = the largest x of window o, first of equals, last NaN; see `refconv.max_pool`."""
     x = checks.array("x", x, ORDERED)
+    checks.flag("return_indices", return_indices)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
         checks.every_window_has_an_index(f)
@@ -177,6 +178,7 @@ def avg_pool(
 ) -> Array:
     """y[o] = (sum of x over window o) / divisor; see `refconv.avg_pool`."""
     x = checks.array("x", x, NUMBERS)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     override = checks.divisor_override(divisor_override, x.dtype)
 
@@ -205,6 +207,7 @@ def avg_pool_grad(
 ) -> Array:
     """gx[i] = sum of gy / divisor over the windows that hold i; see `refconv.avg_pool_grad`."""
     grad_output = checks.array("grad_output", grad_output, NUMBERS)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )

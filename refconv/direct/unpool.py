@@ -44,6 +44,7 @@ def max_unpool_grad(
     """gx[i] = gy[indices[i]], `strict`: if x[i] stayed there; see `refconv.max_unpool_grad`."""
     grad_output = checks.array("grad_output", grad_output, NUMBERS)
     shape = checks.array("indices", indices, "i").shape
+    checks.flag("strict", strict)
     f, unbatched = checks.unpool(shape, kernel_size, stride, padding, output_size, "indices")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     at = checks.indices("indices", indices, shape, f.o).reshape(f.x_shape)

@@ -72,6 +72,7 @@ def adaptive_avg_pool_grad(
 def adaptive_max_pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
     """y[o] = the largest x of window o: a choice, which rounds nothing."""
     scaled("x", x)  # raises unless x is finite
+    checks.flag("return_indices", return_indices)
     y, indices = direct.adaptive_max_pool(x, output_size, True)
     return (exactly("x", y), indices) if return_indices else exactly("x", y)
 

@@ -19,6 +19,7 @@ def fractional_max_pool(
 ) -> Any:
     """y[o] = the largest x of window o, at random fractions: a choice, which rounds nothing."""
     scaled("x", x)  # raises unless x is finite
+    checks.flag("return_indices", return_indices)
     y, indices = direct.fractional_max_pool(
         x, kernel_size, output_size, output_ratio, True, random_samples
     )

@@ -54,6 +54,7 @@ def lp_pool(
     """
     p = exponent(norm_type)
     numbers = fractions("x", x)
+    checks.flag("mathematical", mathematical)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     xs = numbers.reshape(f.x_shape)
     y = np.empty(f.y_shape, object)
@@ -95,6 +96,7 @@ def lp_pool_grad(
     """
     p = exponent(norm_type)
     numbers, gy = fractions("x", x), fractions("grad_output", grad_output)
+    checks.flag("mathematical", mathematical)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     xs = numbers.reshape(f.x_shape)

@@ -38,6 +38,7 @@ def max_pool(
 ) -> Any:
     """y[o] = the largest x of window o: a choice, which rounds nothing."""
     scaled("x", x)  # raises unless x is finite
+    checks.flag("return_indices", return_indices)
     y, indices = direct.max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, True)
     return (exactly("x", y), indices) if return_indices else exactly("x", y)
 
@@ -106,6 +107,7 @@ def avg_pool(
     array([[[Fraction(3, 2), Fraction(4, 1)]]], dtype=object)
     """
     ints, e = scaled("x", x)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     at_x, at_y = taps(f)
     sums = total(ints.ravel()[at_x], e, at_y, f.y_shape)
@@ -129,6 +131,7 @@ def avg_pool_grad(
     where it is 1, no division rounds.
     """
     gy, e = scaled("grad_output", grad_output)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )

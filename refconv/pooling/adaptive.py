@@ -175,6 +175,7 @@ def adaptive_max_pool(
     """
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.ORDERED, xp)
+    checks.flag("return_indices", return_indices)
     f, unbatched = checks.adaptive(x.shape, output_size)
     y, indices = largest(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o))
     shape = f.y_shape[unbatched:]

@@ -62,6 +62,7 @@ def avg_pool(
     """
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.NUMBERS, xp)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     override = checks.divisor_override(divisor_override, x.dtype)
     acc = checks.summing(x.dtype)
@@ -118,6 +119,7 @@ def avg_pool_grad(
     """
     xp = checks.library(grad_output=grad_output)
     grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
+    checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )

@@ -104,6 +104,7 @@ def fractional_max_pool(
     """
     xp = checks.library(x=x, random_samples=random_samples)
     x = checks.array("x", x, checks.ORDERED, xp)
+    checks.flag("return_indices", return_indices)
     f, k, unbatched = checks.fractional(x.shape, kernel_size, output_size, output_ratio)
     u = checks.samples(random_samples, f, k, x.dtype, xp)
     y, indices = largest(x.reshape(f.planes, *f.i), windows(places(f, k, u), k))

@@ -70,6 +70,7 @@ def lp_pool(
     xp = checks.library(x=x)
     x = checks.array("x", x, "f", xp)
     p = checks.norm_type(norm_type)
+    checks.flag("mathematical", mathematical)
     f, _ = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     if math.isinf(p):
         upward = math.copysign(1, p)
@@ -127,6 +128,7 @@ def lp_pool_grad(
     grad_output = checks.array("grad_output", grad_output, "f", xp)
     checks.same_dtype(("x", x), ("grad_output", grad_output))
     p = checks.norm_type(norm_type)
+    checks.flag("mathematical", mathematical)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     size, window = abs(x), (kernel_size, stride, 0)

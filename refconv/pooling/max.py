@@ -100,6 +100,7 @@ def max_pool(
     """
     xp = checks.library(x=x)
     x = checks.array("x", x, checks.ORDERED, xp)
+    checks.flag("return_indices", return_indices)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
         checks.every_window_has_an_index(f)

@@ -108,6 +108,7 @@ def max_unpool_grad(
     xp = checks.library(indices=indices, grad_output=grad_output)
     grad_output = checks.array("grad_output", grad_output, checks.NUMBERS, xp)
     shape = checks.array("indices", indices, "i", xp).shape
+    checks.flag("strict", strict)
     f, unbatched = checks.unpool(shape, kernel_size, stride, padding, output_size, "indices")
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
     at = checks.indices("indices", indices, shape, f.o, xp).reshape(f.planes, *f.i)

@@ -7,7 +7,7 @@ import pytest
 
 import good_calls
 import refconv
-from good_calls import ARRAYS
+from good_calls import ARRAYS, FLAGS
 from planted import Bug, copy_with
 from refconv.checks.messages import LONGEST, shown
 
@@ -75,8 +75,21 @@ def test_refusals_of_the_definitions_are_short(floor: Any, function: str) -> Non
     assert unclear(floor, function) == []
 
 
+@pytest.mark.parametrize("floor", good_calls.FLOORS)
+@pytest.mark.parametrize("function", CALLS)
+def test_a_flag_is_a_bool(floor: Any, function: str) -> None:
+    for name in FLAGS:
+        for value in (0, 1, None, "no", (), np.array([False, True]), 2.0):
+            if name in CALLS[function]:
+                with pytest.raises(TypeError, match=f"{name} must be a bool, got"):
+                    getattr(floor, function)(**CALLS[function] | {name: value})
+        getattr(floor, function)(
+            **{key: np.bool_(v) if key in FLAGS else v for key, v in CALLS[function].items()}
+        )
+
+
 def test_how_much_is_swept() -> None:
-    assert sum(map(len, CALLS.values())) * len(HUGE) == 138 * 21
+    assert sum(map(len, CALLS.values())) * len(HUGE) == 146 * 21
     assert set(ARRAYS) <= {name for call in CALLS.values() for name in call}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import good_calls
 import refconv
-from good_calls import ARRAYS, same
+from good_calls import ARRAYS, FLAGS, same
 from kinds import BAD, ONE, SEVERAL
 from planted import Bug, copy_with
 
@@ -29,7 +29,7 @@ class Size(NamedTuple):
 CALLS = good_calls.of_image()
 WINDOWS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
 SAME = ("conv", "conv_grad_input", "conv_grad_weight")  # whose padding may be a word
-OTHERS = (*ARRAYS, "norm_type", "ceil_mode")
+OTHERS = (*ARRAYS, *FLAGS, "norm_type")
 SIZES = [Size(f, name) for f, call in CALLS.items() for name in call if name not in OTHERS]
 
 
