@@ -7,6 +7,7 @@ for all else. Where torch's own is another, the door exchanges it (`torch_ext.fu
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,10 +23,17 @@ NUMBERS = (*ORDERED, torch.complex64, torch.complex128)  # sums and products do 
 def tensor(name: str, value: Any, dtypes: tuple[torch.dtype, ...]) -> None:
     """Raise unless the value is a tensor of one of these dtypes."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+        raise not_a_tensor(name, value)
     strided(name, value)
     if value.dtype not in dtypes:
         raise NotImplementedError(f"{name} has dtype {value.dtype}, for which this is not defined")
+
+
+def not_a_tensor(name: str, value: Any) -> TypeError:
+    """Return the error for what is not a tensor, and the way to one, where there is one."""
+    kind = type(value).__name__
+    remedy = f": pass torch.as_tensor({name})" if isinstance(value, np.ndarray | list) else ""
+    return TypeError(f"{name} must be a torch.Tensor, got {kind:.80}{remedy}")
 
 
 def strided(name: str, value: Tensor) -> None:

@@ -115,7 +115,7 @@ def _max_unpool(
     (input,) = _autocast.cast(f"max_unpool{rank}d", input)
     _arguments.tensor("input", input, _arguments.NUMBERS)
     if not isinstance(indices, Tensor):
-        raise TypeError(f"indices must be a torch.Tensor, got {type(indices).__name__}")
+        raise _arguments.not_a_tensor("indices", indices)
     _arguments.strided("indices", indices)
     if indices.dtype != torch.int64:
         raise RuntimeError(f"indices has dtype {indices.dtype}, expected torch.int64")
