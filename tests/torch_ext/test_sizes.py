@@ -185,3 +185,17 @@ def test_numpys_integers_in_layers():
     expected = layer(X[2])
     torch_ext.swap(layer)
     assert torch.equal(layer(X[2]), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("size", [np.array([2, 3]), np.int64(2), [np.int64(2), 3]], ids=repr)
+def test_a_trace_records_whatever_holds_integers(size):
+    """The call is recorded, not its result at the example's sizes."""
+
+    def pool(x):
+        return functional.max_pool2d(x, size)
+
+    traced = torch.jit.trace(pool, X[2], check_trace=False)
+    larger = torch.rand(1, 2, 11, 10)
+    assert torch.equal(traced(larger), pool(larger))
+    assert "traced" in str(traced.graph)
