@@ -77,4 +77,5 @@ def main(seed, calls):
     print(calls, refused, longest, grown // 1024)
 
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
