@@ -48,15 +48,15 @@ def config() -> list[str]:
             f"BLAS: {library['internal_api']} {library['version']}, "
             f"{library.get('architecture', 'unknown')} kernels, {library['num_threads']} threads"
         )
-    return lines + remedies(libraries, features())
+    return lines + remedies(libraries, features() or set())
 
 
-def features() -> set[str]:
-    """Return what the processor can do, by Linux's names; nothing where that is not told."""
+def features() -> set[str] | None:
+    """Return what the processor can do, by Linux's names, or None where that is not told."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
+        return None
     found = next((line for line in lines if line.startswith("flags")), "")
     return set(found.partition(":")[2].split())
 

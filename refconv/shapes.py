@@ -6,11 +6,14 @@ symbolic integers pass through.
 Letters: i input size, o output size, k kernel size, s stride, d dilation, p padding.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Shape = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]  # (before, after) for every spatial axis
+Box = tuple[slice, ...]
+Visits = list[tuple[int, slice, slice]]  # of one axis: taps, what each reads, and for which outputs
 
 
 def last_axes(box: Iterable[slice | int]) -> Any:
@@ -118,9 +121,7 @@ def reaching_taps(i: int, k: int, s: int, p: int, d: int, outputs: slice) -> lis
     return sorted({tap for j in range(outputs.start, outputs.stop) for tap in reach(j)})
 
 
-def axis_visits(
-    i: int, k: int, o: int, s: int, p: int, d: int, side: slice
-) -> list[tuple[int, slice, slice]]:
+def axis_visits(i: int, k: int, o: int, s: int, p: int, d: int, side: slice) -> Visits:
     """Return the taps that read inside the input for outputs of a side: each with what it reads
     of the input, and for which of these outputs.
 
@@ -136,6 +137,19 @@ def axis_visits(
             of_x = slice(at, at + (last - first - 1) * s + 1, min(s, i))
             found.append((tap, of_x, slice(first - side.start, last - side.start)))
     return found
+
+
+def visits(axes: Iterable[Visits]) -> Iterator[tuple[Shape, Box, Box]]:
+    """Yield, tap by tap in order, the tap, the inputs it reads and the outputs that read them.
+
+    >>> for tap, of_x, of_y in visits([axis_visits(3, 2, 4, 1, 1, 1, slice(0, 4))]):
+    ...     print(tap, of_x[0], of_y[0])
+    (0,) slice(0, 3, 1) slice(1, 4, None)
+    (1,) slice(0, 3, 1) slice(0, 3, None)
+    """
+    for each in itertools.product(*axes):
+        taps, of_x, of_y = zip(*each, strict=True)
+        yield taps, of_x, of_y
 
 
 def adaptive_range(i: int, o: int, j: Any) -> tuple[Any, Any]:

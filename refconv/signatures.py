@@ -14,7 +14,6 @@ SHORT = {
     "Union[int, collections.abc.Sequence[int]]": "Ints",
     "int | collections.abc.Sequence[int]": "Ints",
     "collections.abc.": "",
-    "collections.abc.Sequence[int]": "Sequence[int]",
     "torch.Tensor": "Tensor",
     "typing.": "",
 }

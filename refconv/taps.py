@@ -11,13 +11,12 @@ No zero of the padding is ever multiplied, so that 0 * inf makes no NaN, and nei
 depends on how far kernel, padding or stride reach beyond x. `columns` has the fast form.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from refconv import tiles
+from refconv import shapes, tiles
 from refconv.checks import Array, Conv, namespace
 from refconv.shapes import Shape, axis_visits, last_axes, reaching_taps, window_extent
 from refconv.tiles import Box
@@ -47,19 +46,9 @@ def reached(f: Conv) -> tuple[Conv, Box]:
 
 
 def visits(f: Conv, box: Box) -> Iterator[tuple[Shape, Box, Box]]:
-    """Yield every tap that meets x in a box of outputs: it, its inputs, its outputs in the box.
-
-    >>> f = Conv(1, 1, 1, 1, i=(3,), k=(2,), o=(4,), s=(1,), p=((1, 1),), d=(1,))
-    >>> for tap, of_x, of_y in visits(f, (slice(0, 4),)):
-    ...     print(tap, of_x[0], of_y[0])
-    (0,) slice(0, 3, 1) slice(1, 4, None)
-    (1,) slice(0, 3, 1) slice(0, 3, None)
-    """
+    """Return every tap that meets x in a box of outputs: it, its inputs, its outputs in the box."""
     sizes = zip(f.i, f.k, f.o, f.s, (lo for lo, _ in f.p), f.d, box, strict=True)
-    axes = [axis_visits(*each) for each in sizes]
-    for each in itertools.product(*axes):
-        taps, of_x, of_y = zip(*each, strict=True)
-        yield taps, of_x, of_y
+    return shapes.visits(axis_visits(*each) for each in sizes)
 
 
 def runs(f: Conv, like: Array) -> Iterator[tuple[slice, Box]]:

@@ -40,4 +40,13 @@ BAD: list[Any] = [
     *(np.array([True, True]), torch.tensor([True, True]), (2.0, 2), [2, "2"], ["2", "2"]),
     *(np.array([2.0, 2.0]), torch.tensor([2.0, 2.0]), np.full((2, 2), 2), [[2], [2]], [(2, 2)]),
     *(np.array([2, 2], object) / 2, slice(2), Ellipsis, np.datetime64(2, "s"), "2", ("2", 2)),
+    (None, None),
 ]
+WORDED = ("conv", "conv1d", "conv2d", "conv3d", "conv_grad_input", "conv_grad_weight")
+
+
+def takes(function: str, argument: str, value: Any) -> bool:
+    """Say whether a value of BAD is good here: a word as padding, None to keep a size."""
+    if isinstance(value, str):
+        return argument == "padding" and function in WORDED
+    return value is BAD[-1] and argument == "output_size" and "adaptive" in function

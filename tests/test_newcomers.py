@@ -1,12 +1,8 @@
-"""Mistakes that newcomers make: each is refused by a message that says what to do instead.
+"""Mistakes that newcomers make: each is refused by a message that says what to do instead."""
 
-And sizes as people have them: every kind of integer, alone or in a row, in every argument.
-"""
-
-import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import pytest
 import torch
 
 import refconv
-from refconv import direct, textbook
+from refconv import textbook
 from torch_ext import functional
 
 ROOT = Path(__file__).parent.parent
@@ -107,172 +103,3 @@ def test_torch_missing_is_told_by_its_extra() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 1
     assert "pip install 'refconv[torch]'" in run.stderr.splitlines()[-1]
-
-
-# --------------------------------------------------------------------------- kinds of integers
-
-
-KINDS: dict[str, Callable[[int], Any]] = {
-    "np.int64": np.int64,
-    "np.uint8": np.uint8,
-    "array of none": np.array,
-    "tensor of none": torch.tensor,
-    "tuple": lambda v: (v, v),
-    "list": lambda v: [v, v],
-    "torch.Size": lambda v: torch.Size([v, v]),
-    "tuple of np.int32": lambda v: (np.int32(v), np.int32(v)),
-    "array": lambda v: np.array([v, v]),
-    "tensor": lambda v: torch.tensor([v, v]),
-}
-REFUSED: dict[str, Callable[[int], Any]] = {
-    "float": float,
-    "bytes": lambda v: bytes([v, v]),
-    "str": str,
-    "set": lambda v: {v},
-    "dict": lambda v: {v: v},
-    "bool": lambda v: True,
-    "array of floats": lambda v: np.array([v, v], float),
-    "tensor of floats": lambda v: torch.tensor([float(v), v]),
-    "table": lambda v: np.array([[v, v], [v, v]]),
-    "bool array": lambda v: np.array([True, True]),
-    "None": lambda v: (None, None),
-}
-SIZES = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
-
-
-def calls(module: Any) -> Iterator[tuple[str, tuple[Any, ...], dict[str, int]]]:
-    """Yield every function that takes sizes, its arrays, and its sizes as integers."""
-    torchs = module is functional
-
-    def a(*shape: int, dtype: Any = None) -> Any:
-        x = np.arange(float(np.prod(shape))).reshape(shape)
-        x = x if dtype is None else (x * 0).astype(dtype)
-        return torch.tensor(x) if torchs else x
-
-    two = "2d" if torchs else ""
-    pool = {"kernel_size": 2, "stride": 2, "padding": 1}
-    yield f"conv{two}", (a(1, 2, 6, 6), a(2, 2, 3, 3)), {"stride": 2, "padding": 1, "dilation": 1}
-    yield (
-        f"conv_transpose{two}", (a(1, 2, 3, 3), a(2, 2, 3, 3)),
-        {"stride": 2, "padding": 1, "output_padding": 1, "dilation": 1},
-    )  # fmt: skip
-    yield f"max_pool{two}", (a(1, 2, 6, 6),), {**pool, "dilation": 1}
-    yield f"avg_pool{two}", (a(1, 2, 6, 6),), pool
-    yield f"lp_pool{two}", (a(1, 2, 6, 6), 2), {"kernel_size": 2, "stride": 2}
-    yield f"max_unpool{two}", (a(1, 2, 3, 3), a(1, 2, 3, 3, dtype=np.int64)), {**pool, "padding": 0}
-    yield f"adaptive_avg_pool{two}", (a(1, 2, 6, 6),), {"output_size": 3}
-    yield f"adaptive_max_pool{two}", (a(1, 2, 6, 6),), {"output_size": 3}
-    yield (
-        f"fractional_max_pool{two}", (a(1, 2, 6, 6),),
-        {"kernel_size": 2, "output_size": 3},
-    )  # fmt: skip
-    window = {"kernel_size": 2, "stride": 2, "padding": 1, "dilation": 1}
-    yield "unfold", (a(1, 2, 6, 6),), window
-    yield "fold", (a(1, 8, 16),), {"output_size": 6, **window}
-
-
-def fixed(name: str, module: Any) -> dict[str, Any]:
-    """Return what makes a random function the same in every call."""
-    if "fractional" not in name:
-        return {}
-    half = np.full((1, 2, 2), 0.5)
-    return (
-        {"_random_samples": torch.tensor(half)}
-        if module is functional
-        else {"random_samples": half}
-    )
-
-
-def equal(a: Any, b: Any) -> bool:
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool((a == b).all())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("module", [refconv, direct, functional])
-def test_every_size_takes_every_kind_of_integer(module: Any, kind: str) -> None:
-    compared = 0
-    for name, arrays, sizes in calls(module):
-        function, more = getattr(module, name), fixed(name, module)
-        expected = function(*arrays, **sizes, **more)
-        for argument in sizes:
-            given = {**sizes, argument: KINDS[kind](sizes[argument])}
-            assert equal(function(*arrays, **given, **more), expected), (name, argument)
-            compared += 1
-    assert compared >= 30
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-@pytest.mark.parametrize("module", [refconv, direct, functional])
-def test_every_size_refuses_what_is_none(module: Any, kind: str) -> None:
-    refused = 0
-    for name, arrays, sizes in calls(module):
-        for argument in sizes:
-            value = REFUSED[kind](max(1, sizes[argument]))
-            if kind == "None" and argument == "output_size" and "adaptive" in name:
-                continue  # keeps the size
-            with pytest.raises((TypeError, ValueError, RuntimeError, IndexError)) as caught:
-                getattr(module, name)(*arrays, **{**sizes, argument: value}, **fixed(name, module))
-            own = str(caught.value).split("\n")[0]
-            assert argument in own, (name, argument, own)
-            assert len(own) <= LONGEST
-            refused += 1
-    assert refused >= 28
-
-
-# --------------------------------------------------------------------------- kinds of arrays
-
-
-@pytest.mark.parametrize("module", [refconv, direct])
-def test_subclasses_are_taken_by_one_rule(module: Any, tmp_path: Path) -> None:
-    """np.memmap is an array on disk; a mask, a matrix or one's own class has rules of its own."""
-
-    class Own(np.ndarray):
-        pass
-
-    swept = 0
-    for name, arrays, sizes in calls(module):
-        more = fixed(name, module)
-        for position, a in enumerate(arrays):
-            if not isinstance(a, np.ndarray):
-                continue
-            path = tmp_path / f"{name}{position}"
-            on_disk: Any = np.memmap(path, a.dtype, "w+", shape=a.shape)
-            on_disk[...] = a
-
-            def call(value: Any, at: int = position, all_: Any = arrays, o: Any = sizes) -> Any:
-                given = [*all_[:at], value, *all_[at + 1 :]]
-                return getattr(module, name)(*given, **o, **more)  # noqa: B023 - called at once
-
-            assert equal(call(on_disk), call(a))
-            for odd in (np.ma.masked_array(a), a.view(Own)):
-                with pytest.raises(TypeError, match=r"whose own rules would be lost: pass"):
-                    call(odd)
-            swept += 1
-    assert swept >= 13
-
-
-def test_every_public_function_with_sizes_is_swept() -> None:
-    for module in (refconv, functional):
-        names = {name for name, _, _ in calls(module)}
-        sized = {
-            name
-            for name in module.__all__
-            if callable(getattr(module, name))
-            and set(inspect.signature(getattr(module, name)).parameters) & set(SIZES)
-            and "grad" not in name and not name.endswith(("1d", "3d", "_with_indices"))
-        }  # fmt: skip
-        assert sized - names <= {"pad", "max_pool_select"}
-
-
-def test_a_sweep_that_forgets_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep, tested: a function that compares a size with () fails on NumPy's integers."""
-    right = refconv.max_pool
-
-    def wrong(x: Any, kernel_size: Any, stride: Any = None, *more: Any, **options: Any) -> Any:
-        return right(
-            x, kernel_size, None if stride == () or not stride else stride, *more, **options
-        )
-
-    monkeypatch.setattr(refconv, "max_pool", wrong)
-    with pytest.raises((ValueError, RuntimeError)):
-        test_every_size_takes_every_kind_of_integer(refconv, "array")

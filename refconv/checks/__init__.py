@@ -43,6 +43,7 @@ from refconv.checks.messages import shown
 from refconv.checks.padding import Pad, fill_value, pad
 from refconv.checks.pooling import (
     Pool,
+    divisor,
     divisor_override,
     every_window_has_an_index,
     every_window_holds,
@@ -70,6 +71,7 @@ __all__ = [
     "conv_bias",
     "conv_padding",
     "conv_transpose",
+    "divisor",
     "divisor_override",
     "every_window_has_an_index",
     "every_window_holds",

@@ -106,6 +106,16 @@ def every_window_has_an_index(f: Pool, x_name: str = "x") -> None:
         )
 
 
+def divisor(
+    f: Pool, count_include_pad: bool, value: int | None, dtype: np.dtype[Any]
+) -> int | None:
+    """Return the divisor that replaces the size of a window, which must fit in 64 bits too."""
+    taps = math.prod(min(k, i + 2 * p) for i, k, p in zip(f.i, f.k, f.p, strict=True))
+    if value is None and count_include_pad and taps >= 1 << 63:
+        raise RuntimeError(f"kernel_size={shown(f.k)} is too large: an average over {taps} taps")
+    return divisor_override(value, dtype)
+
+
 def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
     """Return the divisor that replaces the window's own size; negative if dtype has a sign."""
     if value is None:

@@ -180,7 +180,7 @@ def avg_pool(
     x = checks.array("x", x, NUMBERS)
     checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = checks.divisor_override(divisor_override, x.dtype)
+    override = checks.divisor(f, count_include_pad, divisor_override, x.dtype)
 
     acc = checks.summing(x.dtype)
     xs = x.reshape(f.x_shape).astype(acc)
@@ -211,7 +211,7 @@ def avg_pool_grad(
     f, unbatched = checks.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
-    override = checks.divisor_override(divisor_override, grad_output.dtype)
+    override = checks.divisor(f, count_include_pad, divisor_override, grad_output.dtype)
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
     acc = checks.summing(grad_output.dtype)

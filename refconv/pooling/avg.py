@@ -12,7 +12,7 @@ from typing import Any
 from refconv import checks, tiles
 from refconv.checks import Array, Ints, Pool
 from refconv.pooling import taps
-from refconv.shapes import last_axes
+from refconv.shapes import last_axes, visits
 from refconv.tiles import Box
 
 
@@ -64,7 +64,7 @@ def avg_pool(
     x = checks.array("x", x, checks.NUMBERS, xp)
     checks.flag("count_include_pad", count_include_pad)
     f, unbatched = checks.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = checks.divisor_override(divisor_override, x.dtype)
+    override = checks.divisor(f, count_include_pad, divisor_override, x.dtype)
     acc = checks.summing(x.dtype)
     y = checks.result(xp, (f.n * f.c, *f.o), x.dtype)
     planes = x.reshape(f.n * f.c, *f.i)
@@ -72,7 +72,7 @@ def avg_pool(
     def task(box: Box) -> None:
         total = tiles.scratch(xp, tiles.extent(box), acc, "total")
         total.fill(0)
-        for of_x, of_y in taps.visits(taps.axes(f, box[1:])):
+        for _, of_x, of_y in visits(taps.axes(f, box[1:])):
             total[last_axes(of_y)] += planes[(box[0], *of_x)]
         divide(total, divisors(xp, f, box[1:], count_include_pad, override), total)
         y[box] = total
@@ -124,7 +124,7 @@ def avg_pool_grad(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
     checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    override = checks.divisor_override(divisor_override, grad_output.dtype)
+    override = checks.divisor(f, count_include_pad, divisor_override, grad_output.dtype)
     acc = checks.summing(grad_output.dtype)
     gys = grad_output.reshape(f.n * f.c, *f.o)
     gx = checks.result(xp, (f.n * f.c, *f.i), acc, zeros=True)
@@ -137,7 +137,7 @@ def avg_pool_grad(
             share = tiles.scratch(xp, gy.shape, acc, "share")
             share[...] = gy
             divide(share, divisors(xp, f, box, count_include_pad, override), share)
-            for of_x, of_y in taps.visits(taps.axes(f, box)):
+            for _, of_x, of_y in visits(taps.axes(f, box)):
                 onto[last_axes(of_x)] += share[last_axes(of_y)]
 
     tiles.run(xp, task, planes)

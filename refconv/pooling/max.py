@@ -14,7 +14,7 @@ from refconv import checks, tiles
 from refconv.checks import Array, Ints, Pool
 from refconv.pooling import taps
 from refconv.pooling.winners import gather, has_negative_zero, lowest, scatter, visit
-from refconv.shapes import last_axes
+from refconv.shapes import Visits, last_axes, visits
 from refconv.tiles import Box
 
 
@@ -130,7 +130,7 @@ def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
         count = math.prod(map(len, found))
         winner = tiles.scratch(xp, best.shape, np.min_scalar_type(count - 1), "winner")
         winner[...] = first_taps(xp, f, box[1:], found)
-        for number, (of_x, of_y) in enumerate(taps.visits(found)):
+        for number, (_, of_x, of_y) in enumerate(visits(found)):
             visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
         # maximum takes 0 and -0 for equal; the first of them wins
         signed = has_negative_zero(xs[last_axes(taps.reads(found))])
@@ -151,7 +151,7 @@ def window_starts(xp: Any, f: Pool, side: Box) -> list[Array]:
     return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
 
 
-def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[taps.Visits]) -> Array:
+def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[Visits]) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
     numbers = []
     for start, d, axis in zip(window_starts(xp, f, side), f.d, found, strict=True):
@@ -161,7 +161,7 @@ def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[taps.Visits]) -> Arr
     return taps.ravel(numbers, tuple(map(len, found)))
 
 
-def positions(f: Pool, side: Box, found: Sequence[taps.Visits], winner: Array) -> Array:
+def positions(f: Pool, side: Box, found: Sequence[Visits], winner: Array) -> Array:
     """Return the winners' flat positions o s - p + k d: one part for o and one for k."""
     xp = checks.namespace(winner)
     corner = taps.ravel(window_starts(xp, f, side), f.i)

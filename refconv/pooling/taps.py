@@ -6,18 +6,15 @@ and so do the inputs read: o s + k d - p.
 """
 
 import functools
-import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from refconv import tiles
 from refconv.checks import Array, Pool, namespace
-from refconv.shapes import Shape, axis_visits
+from refconv.shapes import Shape, Visits, axis_visits
 from refconv.tiles import Box
-
-Visits = list[tuple[int, slice, slice]]
 
 TILE_BYTES = 1 << 18  # of outputs: they, their inputs and the masks beside them fit a core's cache
 
@@ -46,13 +43,6 @@ def axes(f: Pool, side: Box) -> list[Visits]:
     """
     sizes = zip(f.i, f.k, f.o, f.s, f.p, f.d, side, strict=True)
     return [axis_visits(*each) for each in sizes]
-
-
-def visits(found: Sequence[Visits]) -> Iterator[tuple[Box, Box]]:
-    """Yield, tap by tap in order, the inputs it reads, and the outputs within the box."""
-    for each in itertools.product(*found):
-        _, of_x, of_y = zip(*each, strict=True)
-        yield of_x, of_y
 
 
 def reads(found: Sequence[Visits]) -> Box:

@@ -209,6 +209,23 @@ def test_a_divisor_beyond_64_bits(divisor: int) -> None:
             module.avg_pool(np.ones((1, 1, 2)), (2,), divisor_override=divisor)
 
 
+def test_a_window_of_more_taps_than_64_bits_count() -> None:
+    """2^33 in each of two axes: their number would wrap to 0."""
+    x, k = np.ones((1, 1, 3, 3)), (1 << 33,) * 2
+    for module in (refconv, direct):
+        with pytest.raises(
+            RuntimeError, match=r"kernel_size=.* is too large: an average over 7378"
+        ):
+            module.avg_pool(x, k, k, (1 << 32,) * 2)
+        with pytest.raises(
+            RuntimeError, match=r"kernel_size=.* is too large: an average over 7378"
+        ):
+            module.avg_pool_grad(x.shape, x[..., :1, :1], k, k, (1 << 32,) * 2)
+    y = refconv.avg_pool(x, k, k, (1 << 32,) * 2, count_include_pad=False)
+    assert y.tolist() == [[[[1.0]]]]
+    assert refconv.avg_pool(x, k, k, (1 << 32,) * 2, divisor_override=3).tolist() == [[[[3.0]]]]
+
+
 @pytest.mark.parametrize("dtype", [np.longdouble, np.clongdouble, np.float64, np.complex64])
 def test_averages_near_the_largest_number(dtype: Any) -> None:
     """The largest number over 4, twice: no form leads through a narrower type."""

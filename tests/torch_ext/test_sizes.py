@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import torch_ext
 from calling import call_of, rank_of
-from kinds import BAD, ONE, SEVERAL
+from kinds import BAD, ONE, SEVERAL, takes
 from refconv.checks import arguments
 from torch_ext import functional
 
@@ -28,7 +28,6 @@ VALUES = {
     "pad": 1,
     "output_size": 3,
 }
-SAME = ("conv1d", "conv2d", "conv3d")  # whose padding may be a word
 
 
 def good(name):
@@ -93,7 +92,7 @@ def test_whatever_holds_integers_means_them(name, argument, value, rank):
 def test_nothing_else_is_taken(name, argument, value, rank):
     function, options = getattr(functional, name), good(name)
     for bad in BAD:
-        if isinstance(bad, str) and argument == "padding" and name in SAME:
+        if takes(name, argument, bad):
             continue
         with pytest.raises(Exception) as ours:  # noqa: PT011 - torch's, where it refuses
             function(**options | {argument: bad})
