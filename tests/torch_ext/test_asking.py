@@ -84,10 +84,10 @@ LARGE = torch.zeros(()).expand(2**20, 4, 2**10, 2**10)  # without memory
 )
 def test_large_data_are_not_asked_with(name, args, words):
     """Torch is asked about the shapes alone, and computes nothing."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RuntimeError, match=words):
         getattr(functional, name)(*args)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
