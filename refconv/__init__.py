@@ -2,10 +2,10 @@
 
 Arrays of another library with NumPy's interface (CuPy) are computed by that library, on the device
 where they are, from the same source: each function asks its arrays for their library, called xp
-(`refconv.checks.namespace`), and NumPy itself then sees shapes, dtypes and indices only. All arrays
-of a call are of one library; on CuPy their device must be the current one. Of the subclasses of
-NumPy's array np.memmap alone is taken: what a mask or a matrix means is for the caller to say, by
-`x.filled(...)` or `np.asarray(x)`.
+(`refconv.geometry.namespace`), and NumPy itself then sees shapes, dtypes and indices only. All
+arrays of a call are of one library; on CuPy their device must be the current one. Of the subclasses
+of NumPy's array np.memmap alone is taken: what a mask or a matrix means is for the caller to say,
+by `x.filled(...)` or `np.asarray(x)`.
 
 One letter map everywhere (the spatial letters are those of Dumoulin and Visin, arXiv:1603.07285):
 
@@ -22,33 +22,31 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from refconv import direct, signatures
-from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
-from refconv.folding import fold, unfold
-from refconv.padding import pad, pad_grad
-from refconv.pooling import (
+from refconv.fast.adaptive_pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
     adaptive_max_pool,
     adaptive_max_pool_grad,
-    avg_pool,
-    avg_pool_grad,
-    fractional_max_pool,
-    fractional_max_pool_grad,
-    lp_pool,
-    lp_pool_grad,
+)
+from refconv.fast.average_pooling import avg_pool, avg_pool_grad
+from refconv.fast.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.fast.folding import fold, unfold
+from refconv.fast.fractional_pooling import fractional_max_pool, fractional_max_pool_grad
+from refconv.fast.max_pooling import (
     max_pool,
     max_pool_grad,
     max_pool_scatter,
     max_pool_select,
-    max_unpool,
-    max_unpool_grad,
 )
-from refconv.transposed import (
+from refconv.fast.padding import pad, pad_grad
+from refconv.fast.power_pooling import lp_pool, lp_pool_grad
+from refconv.fast.transposed import (
     conv_transpose,
     conv_transpose_grad_bias,
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
 )
+from refconv.fast.unpooling import max_unpool, max_unpool_grad
 
 __all__ = [
     "adaptive_avg_pool",

@@ -18,7 +18,7 @@ from bench import RESNET50, Layer
 from torch import Tensor
 from torch.nn import functional as F
 
-from refconv import tiles
+from refconv.engine import tiles
 from torch_ext import functional
 
 POOLS: dict[str, tuple[tuple[int, ...], tuple[Any, ...]]] = {

@@ -355,11 +355,11 @@ def run(form: Any, call: Call) -> list[Array] | None:
 def tiny(package: ModuleType, on: bool) -> None:
     """Set tiles of a few elements, so that every seam between them is crossed, or the usual."""
     from_package = (
-        (package.tiles, "SCRATCH_BYTES", 200, 1 << 20),
-        (package.columns, "COLUMNS", 3, 256),
-        (package.columns, "SHIFT_ROWS", 1, 128),
-        (package.columns, "PRODUCTS", 1, 1 << 20),
-        (package.pooling.taps, "TILE_BYTES", 200, 1 << 18),
+        (package.engine.tiles, "SCRATCH_BYTES", 200, 1 << 20),
+        (package.engine.columns, "COLUMNS", 3, 256),
+        (package.engine.columns, "SHIFT_ROWS", 1, 128),
+        (package.engine.columns, "PRODUCTS", 1, 1 << 20),
+        (package.engine.planes, "TILE_BYTES", 200, 1 << 18),
     )
     for module, name, few, usual in from_package:
         setattr(module, name, few if on else usual)

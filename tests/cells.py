@@ -26,7 +26,7 @@ from torch.utils.checkpoint import checkpoint
 
 import refconv
 from cases import Case, Draw, Tensors, values
-from torch_ext import functions
+from torch_ext import derivatives
 
 Function = Callable[..., Any]
 LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -554,7 +554,7 @@ def anomaly(row: Row) -> str:
             with pytest.raises(RuntimeError, match="returned nan values") as blamed:
                 y.backward(torch.full_like(y, value))
     name = str(blamed.value).split("'")[1].removesuffix("Backward")
-    known = [vars(getattr(functions, family)) for family in functions.__all__]
+    known = [vars(getattr(derivatives, family)) for family in derivatives.__all__]
     assert any(issubclass(family.get(name, object), torch.autograd.Function) for family in known)
     return name
 

@@ -8,7 +8,7 @@ import re
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from torch_ext.modes import aten
+from torch_ext.override import aten
 
 NATIVE = re.compile("^aten[.].*(conv|pool|im2col|col2im)")
 

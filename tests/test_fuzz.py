@@ -44,7 +44,7 @@ def by_numpy(**_: Any) -> None:
 
 
 def too_long(**_: Any) -> None:
-    refconv.checks.per_axis("x" * 400, "y", 1, 1)
+    refconv.geometry.per_axis("x" * 400, "y", 1, 1)
 
 
 def hungry(**_: Any) -> None:

@@ -1,8 +1,8 @@
 """Who may import whom: the table of the house, in force.
 
-shapes <- checks <- {padding, windows, tiles} <- {columns, taps, pooling};
-{columns, taps} <- {convolution, folding}; convolution <- transposed; the definitions in `direct`
-see shapes and checks only, so that a bug in a fast form cannot reach them.
+geometry <- engine <- fast;   geometry <- direct <- exact;   textbook -> fast
+
+The definitions in `direct` see the geometry only, so that a bug in a fast form cannot reach them.
 """
 
 import ast
@@ -11,27 +11,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BASE = {"refconv.shapes", "refconv.checks"}
-TILED = BASE | {"refconv.padding", "refconv.windows", "refconv.tiles"}
 
-# package or module -> what it may import of this project, beside its own package
+# package or module -> what it may import of this project, besides its own package
 ALLOWED = {
     "refconv": {"refconv"},
-    "refconv.shapes": set(),
-    "refconv.checks": {"refconv.shapes"},
+    "refconv.geometry": set(),
     "refconv.signatures": set(),
-    "refconv.padding": BASE | {"refconv.tiles"},
-    "refconv.windows": BASE,
-    "refconv.tiles": BASE,
-    "refconv.columns": TILED,
-    "refconv.taps": BASE | {"refconv.tiles"},
-    "refconv.convolution": TILED | {"refconv.columns", "refconv.taps"},
-    "refconv.folding": TILED | {"refconv.columns", "refconv.taps"},
-    "refconv.transposed": BASE | {"refconv.convolution"},
-    "refconv.pooling": TILED,
-    "refconv.direct": BASE,
-    "refconv.exact": BASE | {"refconv.direct", "refconv.signatures"},
-    "refconv.textbook": {"refconv.convolution", "refconv.pooling"},
+    "refconv.engine": {"refconv.geometry"},
+    "refconv.fast": {"refconv.engine", "refconv.geometry"},
+    "refconv.direct": {"refconv.geometry"},
+    "refconv.exact": {"refconv.direct", "refconv.geometry", "refconv.signatures"},
+    "refconv.textbook": {"refconv.fast"},
     "torch_ext": {
         "refconv",
         "torch_ext.functional",
@@ -40,17 +30,22 @@ ALLOWED = {
         "torch_ext.override",
     },
     "torch_ext._bridge": set(),
-    "torch_ext.library": {"torch_ext._bridge", "refconv", "refconv.shapes", "refconv.pooling"},
-    "torch_ext.functions": {"torch_ext.library"},
+    "torch_ext.operators": {
+        "torch_ext._bridge",
+        "refconv",
+        "refconv.engine",
+        "refconv.fast",
+        "refconv.geometry",
+    },
+    "torch_ext.derivatives": {"torch_ext.operators"},
     "torch_ext.functional": {
         "refconv.signatures",
-        "torch_ext.functions",
-        "torch_ext.library",
-        *BASE,
+        "torch_ext.derivatives",
+        "torch_ext.operators",
+        "refconv.geometry",
     },
     "torch_ext.nn": {"torch_ext.functional"},
-    "torch_ext.modes": {"torch_ext.functional", "torch_ext.library", "refconv.checks"},
-    "torch_ext.override": {"torch_ext.modes"},
+    "torch_ext.override": {"torch_ext.functional", "torch_ext.operators", "refconv.geometry"},
     "torch_ext.swap": {"torch_ext.nn"},
     "torch_ext.parity": {
         "refconv.exact",
@@ -115,11 +110,11 @@ def test_imports_follow_the_table(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("refconv.direct.convolution", "from refconv.windows import windows"),
-        ("refconv.direct.pooling", "from refconv import tiles"),
-        ("refconv.shapes", "import refconv.checks"),
-        ("refconv.convolution", "import torch"),
-        ("refconv.exact", "from refconv.convolution import conv"),
+        ("refconv.direct.convolution", "from refconv.engine.patches import windows"),
+        ("refconv.direct.max_pooling", "from refconv.engine import tiles"),
+        ("refconv.geometry.sizes", "import refconv.engine.tiles"),
+        ("refconv.fast.convolution", "import torch"),
+        ("refconv.exact", "from refconv.fast.convolution import conv"),
         ("torch_ext.functional", "import torch_ext.nn"),
         ("torch_ext.nn", "from torch_ext.parity import check"),
         ("torch_ext._bridge", "import refconv"),

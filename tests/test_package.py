@@ -15,7 +15,7 @@ import refconv
 import torch_ext
 from refconv import __main__ as command
 from refconv import direct, exact, signatures
-from refconv.checks import Array
+from refconv.geometry import Array
 from torch_ext import functional
 
 ROOT = Path(__file__).parent.parent

@@ -16,10 +16,10 @@ def test_it():
 """
 OURS = """
 import numpy as np
-from refconv.pooling import lp
+from refconv.fast import power_pooling
 
 def test_it():
-    lp.sign(np.float32(3e38) * np.full(2, 10, np.float32))
+    power_pooling.sign(np.float32(3e38) * np.full(2, 10, np.float32))
 """
 DEPRECATED = """
 import warnings
@@ -47,5 +47,5 @@ def test_what_we_cause_is_an_error(tmp_path: Path) -> None:
     assert not passes(tmp_path, DEPRECATED)
     assert not passes(
         tmp_path,
-        MACHINES.replace("torch._dynamo.guards", "refconv.tiles").replace("Guards", "Tiles"),
+        MACHINES.replace("torch._dynamo.guards", "refconv.engine.tiles").replace("Guards", "Tiles"),
     )

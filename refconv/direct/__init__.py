@@ -5,30 +5,29 @@ shape arithmetic and the argument checks nothing is shared with the fast forms: 
 is stated here once more, on purpose, so that the two can be held against each other.
 """
 
-from refconv.direct.adaptive import (
+from refconv.direct.adaptive_pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
     adaptive_max_pool,
     adaptive_max_pool_grad,
 )
+from refconv.direct.average_pooling import avg_pool, avg_pool_grad
 from refconv.direct.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.direct.folding import fold, unfold
-from refconv.direct.fractional import (
+from refconv.direct.fractional_pooling import (
     fractional_max_pool,
     fractional_max_pool_grad,
 )
-from refconv.direct.lp import (
-    lp_pool,
-    lp_pool_grad,
-)
-from refconv.direct.padding import pad, pad_grad
-from refconv.direct.pooling import (
-    avg_pool,
-    avg_pool_grad,
+from refconv.direct.max_pooling import (
     max_pool,
     max_pool_grad,
     max_pool_scatter,
     max_pool_select,
+)
+from refconv.direct.padding import pad, pad_grad
+from refconv.direct.power_pooling import (
+    lp_pool,
+    lp_pool_grad,
 )
 from refconv.direct.transposed import (
     conv_transpose,
@@ -36,7 +35,7 @@ from refconv.direct.transposed import (
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
 )
-from refconv.direct.unpool import (
+from refconv.direct.unpooling import (
     max_unpool,
     max_unpool_grad,
 )

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Conv, Ints
-from refconv.shapes import Shape
+from refconv import geometry
+from refconv.geometry import Array, Conv, Ints
+from refconv.geometry.sizes import Shape
 
-NUMBERS = checks.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
+NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
 
 
 def products(f: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
@@ -45,14 +45,14 @@ def conv(
     groups: int = 1,
 ) -> Array:
     """y[n, m, o] = b[m] + sum of x[n, c, o s + k d - p] w[m, c, k]; see `refconv.conv`."""
-    x = checks.array("x", x, NUMBERS)
-    weight = checks.array("weight", weight, NUMBERS)
-    bias = None if bias is None else checks.array("bias", bias, NUMBERS)
-    checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
-    checks.conv_bias(bias, f.g * f.m)
+    x = geometry.array("x", x, NUMBERS)
+    weight = geometry.array("weight", weight, NUMBERS)
+    bias = None if bias is None else geometry.array("bias", bias, NUMBERS)
+    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geometry.conv_bias(bias, f.g * f.m)
 
-    acc = checks.accumulator(x.dtype)
+    acc = geometry.accumulator(x.dtype)
     xs, ws = x.reshape(f.x_shape).astype(acc), weight.astype(acc)
     y = np.zeros(f.y_shape, acc)
     for at_x, at_w, at_y in products(f):
@@ -75,15 +75,15 @@ def conv_grad_input(
     groups: int = 1,
 ) -> Array:
     """gx[i] = sum of gy conj(w) over the products that read x[i]; see `refconv.conv_grad_input`."""
-    weight = checks.array("weight", weight, NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    checks.same_dtype(("weight", weight), ("grad_output", grad_output))
-    f, unbatched = checks.conv(
+    weight = geometry.array("weight", weight, NUMBERS)
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = geometry.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
     )
-    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
-    acc = checks.accumulator(weight.dtype)
+    acc = geometry.accumulator(weight.dtype)
     ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
     gx = np.zeros(f.x_shape, acc)
     for at_x, at_w, at_y in products(f):
@@ -103,15 +103,15 @@ def conv_grad_weight(
     groups: int = 1,
 ) -> Array:
     """gw[k] = sum of gy conj(x) over the products that use w[k]; see `refconv.conv_grad_weight`."""
-    x = checks.array("x", x, NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    checks.same_dtype(("x", x), ("grad_output", grad_output))
-    f, unbatched = checks.conv(
+    x = geometry.array("x", x, NUMBERS)
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    geometry.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
 
-    acc = checks.accumulator(x.dtype)
+    acc = geometry.accumulator(x.dtype)
     xs, gy = conjugate(x.reshape(f.x_shape).astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
     gw = np.zeros(f.w_shape, acc)
     for at_x, at_w, at_y in products(f):
@@ -122,9 +122,9 @@ def conv_grad_weight(
 @np.errstate(all="ignore")
 def conv_grad_bias(grad_output: Array) -> Array:
     """gb[m] = sum over n, o of gy[n, m, o]; see `refconv.conv_grad_bias`."""
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    checks.grad_bias(grad_output.shape)
-    acc = checks.accumulator(grad_output.dtype)
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    geometry.grad_bias(grad_output.shape)
+    acc = geometry.accumulator(grad_output.dtype)
     gy = grad_output.astype(acc)
     gb = np.zeros(gy.shape[1], acc)
     for at_y in np.ndindex(gy.shape):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Conv, Ints
-from refconv.shapes import Shape
+from refconv import geometry
+from refconv.geometry import Array, Conv, Ints
+from refconv.geometry.sizes import Shape
 
-NUMBERS = checks.NUMBERS + "bO"  # object arrays (fractions, big integers) run here too
+NUMBERS = geometry.NUMBERS + "bO"  # object arrays (fractions, big integers) run here too
 
 
 def taps(f: Conv) -> Iterator[tuple[Shape, Shape]]:
@@ -36,8 +36,8 @@ def unfold(
     stride: Ints = 1,
 ) -> Array:
     """cols[c k, o] = x[c, o s + k d - p]; see `refconv.unfold`."""
-    x = checks.array("x", x, NUMBERS)
-    f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
+    x = geometry.array("x", x, NUMBERS)
+    f, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
     xs, cols = x.reshape(f.x_shape), np.zeros((f.n, f.c, *f.k, *f.o), x.dtype)
     for at_x, at_cols in taps(f):
         cols[at_cols] = xs[at_x]
@@ -54,9 +54,9 @@ def fold(
     stride: Ints = 1,
 ) -> Array:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i; see `refconv.fold`."""
-    cols = checks.array("cols", cols, NUMBERS)
-    f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
-    acc = checks.accumulator(cols.dtype)
+    cols = geometry.array("cols", cols, NUMBERS)
+    f, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    acc = geometry.accumulator(cols.dtype)
     by_window, x = cols.reshape(f.n, f.c, *f.k, *f.o).astype(acc), np.zeros(f.x_shape, acc)
     for at_x, at_cols in taps(f):
         x[at_x] += by_window[at_cols]

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Pad
-from refconv.shapes import Shape
+from refconv import geometry
+from refconv.geometry import Array, Pad
+from refconv.geometry.sizes import Shape
 
-NUMBERS = checks.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
+NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
 
 
 def source(o: int, i: int, before: int, after: int, mode: str) -> int | None:
@@ -52,9 +52,9 @@ def pad(
     value: complex | None = 0,
 ) -> Array:
     """y[o] = x[source of o], or the value where there is none; see `refconv.pad`."""
-    x = checks.array("x", x, NUMBERS + "b")
-    f = checks.pad(x.shape, padding, mode)
-    y = np.full(f.y_shape, checks.fill_value(value, mode, x.dtype), x.dtype)
+    x = geometry.array("x", x, NUMBERS + "b")
+    f = geometry.pad(x.shape, padding, mode)
+    y = np.full(f.y_shape, geometry.fill_value(value, mode, x.dtype), x.dtype)
     for at_x, at_y in copies(f, mode):
         y[at_y] = x[at_x]
     return y
@@ -68,10 +68,10 @@ def pad_grad(
     mode: str = "constant",
 ) -> Array:
     """gx[i] = sum of gy over the outputs that copy x[i]; see `refconv.pad_grad`."""
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    f = checks.pad(input_shape, padding, mode, "input_shape")
-    checks.matches("grad_output", grad_output, f.y_shape)
-    gx = np.zeros(f.x_shape, checks.accumulator(grad_output.dtype))
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    f = geometry.pad(input_shape, padding, mode, "input_shape")
+    geometry.matches("grad_output", grad_output, f.y_shape)
+    gx = np.zeros(f.x_shape, geometry.accumulator(grad_output.dtype))
     gy = grad_output.astype(gx.dtype)
     for at_x, at_y in copies(f, mode):
         gx[at_x] += gy[at_y]

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Conv, Ints
+from refconv import geometry
 from refconv.direct.convolution import NUMBERS, conjugate, conv_grad_bias
-from refconv.shapes import Shape
+from refconv.geometry import Array, Conv, Ints
+from refconv.geometry.sizes import Shape
 
 
 def products(f: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
@@ -47,16 +47,16 @@ def conv_transpose(
     dilation: Ints = 1,
 ) -> Array:
     """y[n, m, i s + k d - p] += x[n, c, i] w[c, m, k], plus b[m]; see `refconv.conv_transpose`."""
-    x = checks.array("x", x, NUMBERS)
-    weight = checks.array("weight", weight, NUMBERS)
-    bias = None if bias is None else checks.array("bias", bias, NUMBERS)
-    checks.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    f, unbatched = checks.conv_transpose(
+    x = geometry.array("x", x, NUMBERS)
+    weight = geometry.array("weight", weight, NUMBERS)
+    bias = None if bias is None else geometry.array("bias", bias, NUMBERS)
+    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = geometry.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
-    checks.conv_bias(bias, f.g * f.c)
+    geometry.conv_bias(bias, f.g * f.c)
 
-    acc = checks.accumulator(x.dtype)
+    acc = geometry.accumulator(x.dtype)
     xs, ws = x.reshape(f.y_shape).astype(acc), weight.astype(acc)
     y = np.zeros(f.x_shape, acc)
     for at_x, at_w, at_y in products(f):
@@ -80,15 +80,15 @@ def conv_transpose_grad_input(
     dilation: Ints = 1,
 ) -> Array:
     """gx[i] = sum of gy conj(w) over the products of x[i]: `refconv.conv_transpose_grad_input`."""
-    weight = checks.array("weight", weight, NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    checks.same_dtype(("weight", weight), ("grad_output", grad_output))
-    f, unbatched = checks.conv_transpose(
+    weight = geometry.array("weight", weight, NUMBERS)
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = geometry.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
-    checks.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
 
-    acc = checks.accumulator(weight.dtype)
+    acc = geometry.accumulator(weight.dtype)
     ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(f.x_shape).astype(acc)
     gx = np.zeros(f.y_shape, acc)
     for at_x, at_w, at_y in products(f):
@@ -108,16 +108,16 @@ def conv_transpose_grad_weight(
     dilation: Ints = 1,
 ) -> Array:
     """gw[k] = sum of gy conj(x) over the products of w[k]: `refconv.conv_transpose_grad_weight`."""
-    x = checks.array("x", x, NUMBERS)
-    grad_output = checks.array("grad_output", grad_output, NUMBERS)
-    checks.same_dtype(("x", x), ("grad_output", grad_output))
-    f, unbatched = checks.conv_transpose(
+    x = geometry.array("x", x, NUMBERS)
+    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
+    geometry.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = geometry.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip
-    checks.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
 
-    acc = checks.accumulator(x.dtype)
+    acc = geometry.accumulator(x.dtype)
     xs, gy = conjugate(x.reshape(f.y_shape).astype(acc)), grad_output.reshape(f.x_shape).astype(acc)
     gw = np.zeros(f.w_shape, acc)
     for at_x, at_w, at_y in products(f):

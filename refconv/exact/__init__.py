@@ -36,12 +36,13 @@ array([[[-0.1, -0.1]]])
 """
 
 from refconv import signatures
-from refconv.exact.adaptive import (
+from refconv.exact.adaptive_pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
     adaptive_max_pool,
     adaptive_max_pool_grad,
 )
+from refconv.exact.average_pooling import avg_pool, avg_pool_grad
 from refconv.exact.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
 from refconv.exact.folding import fold, unfold
 from refconv.exact.formats import (
@@ -54,20 +55,18 @@ from refconv.exact.formats import (
     rounded,
     ulp_distance,
 )
-from refconv.exact.fractional import (
+from refconv.exact.fractional_pooling import (
     fractional_max_pool,
     fractional_max_pool_grad,
 )
-from refconv.exact.lp import lp_pool, lp_pool_grad
-from refconv.exact.padding import pad, pad_grad
-from refconv.exact.pooling import (
-    avg_pool,
-    avg_pool_grad,
+from refconv.exact.max_pooling import (
     max_pool,
     max_pool_grad,
     max_pool_scatter,
     max_pool_select,
 )
+from refconv.exact.padding import pad, pad_grad
+from refconv.exact.power_pooling import lp_pool, lp_pool_grad
 from refconv.exact.roots import Root, Roots
 from refconv.exact.sums import Exact, exactly
 from refconv.exact.transposed import (
@@ -76,7 +75,7 @@ from refconv.exact.transposed import (
     conv_transpose_grad_input,
     conv_transpose_grad_weight,
 )
-from refconv.exact.unpool import (
+from refconv.exact.unpooling import (
     max_unpool,
     max_unpool_grad,
 )

@@ -6,10 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Conv, Ints
+from refconv import geometry
 from refconv.direct.convolution import products as products_by_definition
 from refconv.exact.sums import Exact, exactly, scaled, total
+from refconv.geometry import Array, Conv, Ints
 
 
 @lru_cache(maxsize=64)
@@ -49,10 +49,10 @@ def conv(
     (array([[[ 0.5,  4. ,  8. , 12. ]]]), array([[[1, 2, 2, 1]]], dtype=object))
     """
     (a, ea), (b, eb) = scaled("x", x), scaled("weight", weight)
-    f, unbatched = checks.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
     if bias is not None:
-        checks.array("bias", bias, checks.ORDERED)
-    checks.conv_bias(bias, f.g * f.m)
+        geometry.array("bias", bias, geometry.ORDERED)
+    geometry.conv_bias(bias, f.g * f.m)
     at_x, at_w, at_y = products(f)
     y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, f.y_shape)
     y = plus_bias(y, bias)
@@ -78,10 +78,10 @@ def conv_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products that read x[i], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("weight", weight)
-    f, unbatched = checks.conv(
+    f, unbatched = geometry.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
     )
-    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
     at_x, at_w, at_y = products(f)
     gx = total(a.ravel()[at_y] * b.ravel()[at_w], ea + eb, at_x, f.x_shape)
     return gx[0] if unbatched else gx
@@ -98,10 +98,10 @@ def conv_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products that use w[k], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("x", x)
-    f, unbatched = checks.conv(
+    f, unbatched = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    checks.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
     at_x, at_w, at_y = products(f)
     return total(a.ravel()[at_y] * b.ravel()[at_x], ea + eb, at_w, f.w_shape)
 
@@ -109,7 +109,7 @@ def conv_grad_weight(
 def conv_grad_bias(grad_output: Array) -> Exact:
     """gb[m] = sum over n, o of gy[n, m, o], exactly."""
     ints, e = scaled("grad_output", grad_output)
-    checks.grad_bias(grad_output.shape)
+    geometry.grad_bias(grad_output.shape)
     filters = np.arange(grad_output.shape[1]).reshape(-1, *(1,) * (grad_output.ndim - 2))
     at = np.broadcast_to(filters, grad_output.shape).ravel()
     return total(ints.ravel(), e, at, grad_output.shape[1:2])

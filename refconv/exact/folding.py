@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from refconv import checks
-from refconv.checks import Array, Conv, Ints
+from refconv import geometry
 from refconv.direct.folding import taps as taps_by_definition
 from refconv.exact.sums import Exact, scaled, total
+from refconv.geometry import Array, Conv, Ints
 
 
 def taps(f: Conv) -> tuple[Array, Array]:
@@ -35,7 +35,7 @@ def unfold(
            [1., 2., 0.]])
     """
     ints, e = scaled("x", x)
-    f, unbatched = checks.unfold(x.shape, kernel_size, dilation, padding, stride)
+    f, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
     at_x, at_cols = taps(f)
     cols = total(ints.ravel()[at_x], e, at_cols, (f.n, f.m, math.prod(f.o)))
     return cols[0] if unbatched else cols
@@ -51,7 +51,7 @@ def fold(
 ) -> Exact:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i, exactly."""
     ints, e = scaled("cols", cols)
-    f, unbatched = checks.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    f, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
     at_x, at_cols = taps(f)
     x = total(ints.ravel()[at_cols], e, at_x, f.x_shape)
     return x[0] if unbatched else x

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from refconv.checks import Array
-from refconv.shapes import Shape
+from refconv.geometry import Array
+from refconv.geometry.sizes import Shape
 
 
 class Format(NamedTuple):

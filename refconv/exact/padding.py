@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refconv import checks, direct
-from refconv.checks import Array
+from refconv import direct, geometry
 from refconv.direct.padding import copies
 from refconv.exact.sums import Exact, exactly, scaled, total
+from refconv.geometry import Array
 
 
 def pad(
@@ -32,8 +32,8 @@ def pad_grad(
 ) -> Exact:
     """gx[i] = sum of gy over the outputs that copy x[i], exactly."""
     gy, e = scaled("grad_output", grad_output)
-    f = checks.pad(input_shape, padding, mode, "input_shape")
-    checks.matches("grad_output", grad_output, f.y_shape)
+    f = geometry.pad(input_shape, padding, mode, "input_shape")
+    geometry.matches("grad_output", grad_output, f.y_shape)
     found = [
         (np.ravel_multi_index(x, f.x_shape), np.ravel_multi_index(y, f.y_shape))
         for x, y in copies(f, mode)

@@ -31,11 +31,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from refconv import checks
-from refconv.checks import Array
+from refconv import geometry
 from refconv.exact.formats import Format, format_of, nearest, stored
 from refconv.exact.sums import scaled
-from refconv.shapes import Shape
+from refconv.geometry import Array
+from refconv.geometry.sizes import Shape
 
 BITS = 64  # of the first bounds around a root
 
@@ -74,7 +74,7 @@ class Roots:
 
     def within(self, y: Array, accumulate: Format | DTypeLike, out: Format | DTypeLike) -> Array:
         """Return where |y - y*| <= bound."""
-        checks.matches("y", y, self.shape)
+        geometry.matches("y", y, self.shape)
         formats = format_of(accumulate), format_of(out)
         fine = np.isfinite(y)
         ints, e = scaled("y", np.where(fine, y, np.zeros_like(y)))

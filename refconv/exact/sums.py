@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from refconv import checks
-from refconv.checks import Array
+from refconv import geometry
 from refconv.exact.formats import Format, format_of, nearest, stored
-from refconv.shapes import Shape
+from refconv.geometry import Array
+from refconv.geometry.sizes import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ class Exact:
 
     def _candidate(self, y: Array) -> tuple[Array, Array, int]:
         """Return where y is finite, and y as integers and an exponent (0 where it is not)."""
-        checks.matches("y", y, self.shape)
+        geometry.matches("y", y, self.shape)
         fine = np.isfinite(y)
         return fine, *scaled("y", np.where(fine, y, np.zeros_like(y)))
 
@@ -176,7 +176,7 @@ def scaled(name: str, value: Array) -> tuple[Array, int]:
     >>> scaled("x", np.array([0.75, -2.0]))
     (array([3, -8], dtype=object), -2)
     """
-    a = checks.array(name, value, checks.ORDERED)
+    a = geometry.array(name, value, geometry.ORDERED)
     if a.dtype.kind != "f":
         return a.astype(object), 0
     if not np.isfinite(a).all():

@@ -5,10 +5,10 @@ The convolution that leads from y back to x has the same products, x and y excha
 
 from collections.abc import Sequence
 
-from refconv import checks
-from refconv.checks import Array, Ints
+from refconv import geometry
 from refconv.exact.convolution import conv_grad_bias, plus_bias, products
 from refconv.exact.sums import Exact, scaled, total
+from refconv.geometry import Array, Ints
 
 
 def conv_transpose(
@@ -29,12 +29,12 @@ def conv_transpose(
     (array([[[3. , 6.5, 1. ]]]), array([[[1, 2, 1]]], dtype=object))
     """
     (x_ints, ex), (w_ints, ew) = scaled("x", x), scaled("weight", weight)
-    f, unbatched = checks.conv_transpose(
+    f, unbatched = geometry.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
     if bias is not None:
-        checks.array("bias", bias, checks.ORDERED)
-    checks.conv_bias(bias, f.g * f.c)
+        geometry.array("bias", bias, geometry.ORDERED)
+    geometry.conv_bias(bias, f.g * f.c)
     at_y, at_w, at_x = products(f)
     y = total(x_ints.ravel()[at_x] * w_ints.ravel()[at_w], ex + ew, at_y, f.x_shape)
     y = plus_bias(y, bias)
@@ -53,10 +53,10 @@ def conv_transpose_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products of x[i], exactly."""
     (gy, ey), (w, ew) = scaled("grad_output", grad_output), scaled("weight", weight)
-    f, unbatched = checks.conv_transpose(
+    f, unbatched = geometry.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
-    checks.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
     at_y, at_w, at_x = products(f)
     gx = total(gy.ravel()[at_y] * w.ravel()[at_w], ey + ew, at_x, f.y_shape)
     return gx[0] if unbatched else gx
@@ -74,11 +74,11 @@ def conv_transpose_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products of w[k], exactly."""
     (gy, ey), (x_ints, ex) = scaled("grad_output", grad_output), scaled("x", x)
-    f, unbatched = checks.conv_transpose(
+    f, unbatched = geometry.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip
-    checks.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
     at_y, at_w, at_x = products(f)
     return total(gy.ravel()[at_y] * x_ints.ravel()[at_x], ey + ex, at_w, f.w_shape)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from refconv.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
-from refconv.pooling.max import max_pool, max_pool_grad
+from refconv.fast.convolution import conv, conv_grad_bias, conv_grad_input, conv_grad_weight
+from refconv.fast.max_pooling import max_pool, max_pool_grad
 from refconv.textbook.arguments import (
     Array,
     as_array,

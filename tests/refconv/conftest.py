@@ -2,7 +2,7 @@
 
 import pytest
 
-from refconv import columns, tiles
+from refconv.engine import columns, tiles
 
 
 @pytest.fixture(params=["usual tiles", "tiny tiles"])

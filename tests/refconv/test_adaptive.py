@@ -18,8 +18,8 @@ from agreement import one_nan, same, same_sum
 from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain
 from refconv import direct, exact
-from refconv.pooling import taps
-from refconv.shapes import adaptive_range
+from refconv.engine import planes
+from refconv.geometry.sizes import adaptive_range
 from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, integers_in
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ MAX_POOLS: tuple[Any, ...] = (
 @pytest.fixture(params=["usual tiles", "tiny tiles"])
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tiny tiles":
-        monkeypatch.setattr(taps, "TILE_BYTES", 64)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)
 
 
 @dataclass(frozen=True)

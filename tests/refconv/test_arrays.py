@@ -95,12 +95,12 @@ def test_every_array_is_swept() -> None:
 @pytest.mark.parametrize(
     "bug",
     [
-        Bug("subclasses", "checks/arguments.py", "kind not in (np.ndarray, np.memmap)", "False",
+        Bug("subclasses", "geometry/arguments.py", "kind not in (np.ndarray, np.memmap)", "False",
             "", ""),
-        Bug("nothing on disk", "checks/arguments.py", "kind not in (np.ndarray, np.memmap)",
+        Bug("nothing on disk", "geometry/arguments.py", "kind not in (np.ndarray, np.memmap)",
             "kind is not np.ndarray", "", ""),
-        Bug("no check", "direct/unpool.py",
-            '    grad_output = checks.array("grad_output", grad_output, NUMBERS)\n', "", "", ""),
+        Bug("no check", "direct/unpooling.py",
+            '    grad_output = geometry.array("grad_output", grad_output, NUMBERS)\n', "", "", ""),
     ],
     ids=lambda bug: bug.name,
 )  # fmt: skip

@@ -19,8 +19,8 @@ from agreement import agreeing, same
 from branches import more_calls, whole
 from memory import LAYOUTS, laid_out
 from planted import Bug, copy_with
-from refconv import checks, columns, direct, tiles
-from refconv.pooling import taps, winners
+from refconv import direct, geometry
+from refconv.engine import columns, planes, tiles, winners
 
 Call = battery.Call
 
@@ -56,7 +56,7 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "tiny tiles":
         monkeypatch.setattr(tiles, "DEVICE_TIMES", 1)
         monkeypatch.setattr(tiles, "SCRATCH_BYTES", 200)
-        monkeypatch.setattr(taps, "TILE_BYTES", 200)
+        monkeypatch.setattr(planes, "TILE_BYTES", 200)
         monkeypatch.setattr(columns, "COLUMNS", 3)
         monkeypatch.setattr(columns, "SHIFT_ROWS", 1)
         monkeypatch.setattr(columns, "PRODUCTS", 1)
@@ -130,7 +130,7 @@ def test_a_device_is_called_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None
     x, w = (foreign.asarray(whole(*s)) for s in [(8, 16, 30, 30), (16, 16, 3, 3)])
     monkeypatch.setattr(tiles, "SCRATCH_BYTES", 1 << 16)
     monkeypatch.setattr(columns, "PRODUCTS", 1 << 16)
-    monkeypatch.setattr(taps, "TILE_BYTES", 1 << 14)
+    monkeypatch.setattr(planes, "TILE_BYTES", 1 << 14)
 
     def count() -> int:
         before = foreign.calls
@@ -198,7 +198,7 @@ def test_no_array_beside_another_librarys() -> None:
     ],
 )
 def test_a_library_without_numpys_interface(array: Any) -> None:
-    assert checks.namespace(array) is None or not isinstance(array, np.ndarray)
+    assert geometry.namespace(array) is None or not isinstance(array, np.ndarray)
     with pytest.raises(TypeError, match=r"x must be a numpy.ndarray, got .*\."):
         refconv.max_pool(array, 2)
 
@@ -212,9 +212,9 @@ def test_definitions_are_numpys(name: str) -> None:
 
 def test_an_array_that_names_its_library_by_its_type_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """As CuPy's arrays do up to version 14."""
-    assert checks.namespace(there(X)) is foreign
+    assert geometry.namespace(there(X)) is foreign
     monkeypatch.delattr(foreign.ndarray, "__array_namespace__")
-    assert checks.namespace(there(X)) is foreign
+    assert geometry.namespace(there(X)) is foreign
     assert same(foreign.asnumpy(refconv.max_pool(there(X), 2)), GY)
 
 
@@ -224,30 +224,30 @@ def test_an_array_that_names_its_library_by_its_type_only(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "bug",
     [
-        Bug("NumPy's function", "windows.py",
+        Bug("NumPy's function", "engine/patches.py",
             "namespace(x).lib", "__import__('numpy').lib", "foreign", "conv"),
-        Bug("NumPy's ufunc", "pooling/winners.py",
+        Bug("NumPy's ufunc", "engine/winners.py",
             "xp.greater(v, best", "np.greater(v, best", "foreign", "max_pool"),
-        Bug("NumPy's memory", "tiles.py",
+        Bug("NumPy's memory", "engine/tiles.py",
             "array: Array = xp.empty(shape, dtype)", "array: Array = np.empty(shape, dtype)",
             "foreign", "conv_grad_input"),
-        Bug("CuPy's zero has no sign", "padding.py",
+        Bug("CuPy's zero has no sign", "fast/padding.py",
             "xp.copyto(y[block], fill)", "y[block] = fill", "foreign", "pad"),
-        Bug("a result of NumPy's", "convolution.py",
+        Bug("a result of NumPy's", "fast/convolution.py",
             "gb: Array = xp.empty(gy", "gb: Array = __import__('numpy').empty(gy",
             "foreign", "conv_grad_bias"),
-        Bug("a divisor of NumPy's", "pooling/adaptive.py",
+        Bug("a divisor of NumPy's", "fast/adaptive_pooling.py",
             "xp.arange(side.start", "np.arange(side.start", "foreign", "adaptive_avg_pool"),
-        Bug("by way of NumPy", "pooling/lp.py",
+        Bug("by way of NumPy", "fast/power_pooling.py",
             "return by_hand[e]()", "return np.asarray(by_hand[e]())",
             "foreign", "lp_pool"),
-        Bug("a loop over elements", "pooling/layout.py",
+        Bug("a loop over elements", "engine/ragged.py",
             "int(self.size.max())", "max(self.size)", "foreign", "adaptive_max_pool"),
-        Bug("values race for a position", "pooling/winners.py",
+        Bug("values race for a position", "engine/winners.py",
             "if xp is np:\n        yield", "if xp:\n        yield", "foreign", "max_unpool"),
-        Bug("sums race for a position", "pooling/winners.py",
+        Bug("sums race for a position", "engine/winners.py",
             "if xp is np:\n        yield", "if xp:\n        yield", "foreign", "max_pool_grad"),
-        Bug("equal positions in any order", "pooling/winners.py",
+        Bug("equal positions in any order", "engine/winners.py",
             'xp.argsort(at, kind="stable")', 'xp.argsort(at, kind="stable")[::-1]',
             "foreign", "max_unpool"),
     ],

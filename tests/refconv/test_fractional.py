@@ -19,7 +19,7 @@ from agreement import one_nan, same, same_sum
 from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain
 from refconv import direct, exact
-from refconv.pooling import taps
+from refconv.engine import planes
 from strategies import FLOATS, INTEGERS, integers_in
 
 Array = NDArray[Any]
@@ -29,7 +29,7 @@ SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, 1.0, -1.0)
 @pytest.fixture(params=["usual tiles", "tiny tiles"])
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tiny tiles":
-        monkeypatch.setattr(taps, "TILE_BYTES", 64)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_other_numbers_of_axes_leave_nothing_open(floor: Any) -> None:
 
 def test_a_guess_is_seen() -> None:
     bug = Bug(
-        "a guess", "checks/arguments.py", "if len(shape) == 3:", "if len(shape) == 0:", "", ""
+        "a guess", "geometry/arguments.py", "if len(shape) == 3:", "if len(shape) == 0:", "", ""
     )
     image = good_calls.of_image((4, 8, 6))["max_pool"]
     options = {name: 2 if name == "kernel_size" else 1 for name in ("kernel_size", "stride")}

@@ -17,7 +17,7 @@ from agreement import one_nan, same_sum
 from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain
 from refconv import direct
-from refconv.pooling import taps
+from refconv.engine import planes
 from strategies import PoolCase, pool_cases
 
 Array = NDArray[Any]
@@ -29,7 +29,7 @@ BY_PRODUCTS = (1, 2, 2.0, 3, -1, INF, -INF)  # NumPy's power only takes the thir
 @pytest.fixture(params=["usual tiles", "tiny tiles"])
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tiny tiles":
-        monkeypatch.setattr(taps, "TILE_BYTES", 64)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)
 
 
 def unpadded(case: PoolCase) -> tuple[Any, ...]:

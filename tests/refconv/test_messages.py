@@ -10,7 +10,7 @@ import refconv
 from good_calls import ARRAYS, FLAGS
 from huge import HUGE
 from planted import Bug, copy_with
-from refconv.checks.messages import LONGEST, shown
+from refconv.geometry.messages import LONGEST, shown
 
 CALLS = good_calls.of_image()
 
@@ -78,14 +78,14 @@ def test_a_value_is_shown_in_one_short_line(value: Any) -> None:
 @pytest.mark.parametrize(
     ("function", "bug"),
     [
-        ("conv", Bug("values in full", "checks/arguments.py",
+        ("conv", Bug("values in full", "geometry/arguments.py",
             'raise TypeError(f"{name} must be integers, got {shown(among)}")',
             'raise TypeError(f"{name} must be integers, got {among!r}")', "", "")),
-        ("max_pool", Bug("lists in full", "checks/messages.py", "<= LONGEST else", "> 0 else",
+        ("max_pool", Bug("lists in full", "geometry/messages.py", "<= LONGEST else", "> 0 else",
             "", "")),
-        ("max_pool_grad", Bug("shapes in full", "checks/arguments.py",
+        ("max_pool_grad", Bug("shapes in full", "geometry/arguments.py",
             "dimensions, shape {shown(full)}", "dimensions, shape {full}", "", "")),
-        ("avg_pool", Bug("any flag", "checks/pooling.py", 'flag("ceil_mode", ceil_mode)',
+        ("avg_pool", Bug("any flag", "geometry/max_pooling.py", 'flag("ceil_mode", ceil_mode)',
             "bool(ceil_mode)", "", "")),
     ],
     ids=lambda value: getattr(value, "name", value),

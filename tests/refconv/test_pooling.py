@@ -14,7 +14,7 @@ from torch.nn import functional
 import refconv
 from agreement import one_nan, same, same_sum
 from refconv import direct
-from refconv.pooling import taps
+from refconv.engine import planes
 from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PoolCase, pool_cases
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ AVG_POOLS = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d
 def tile_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test again with tiles of a few elements, so that every seam between them is crossed."""
     if request.param == "tiny tiles":
-        monkeypatch.setattr(taps, "TILE_BYTES", 64)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)
 
 
 def max_arguments(case: PoolCase) -> tuple[Any, ...]:

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 import refconv
 from agreement import one_nan, same_sum
 from planted import Bug, copy_with
-from refconv import direct, taps
-from refconv.checks import Conv
-from refconv.shapes import axis_visits, conv_output_size, reaching_taps
+from refconv import direct
+from refconv.engine import taps
+from refconv.engine.visits import axis_visits, reaching_taps
+from refconv.geometry import Conv
+from refconv.geometry.sizes import conv_output_size
 
 inf, nan = np.inf, np.nan
 HUGE = (2**31, 2**33, 2**61)
@@ -191,13 +193,13 @@ def test_what_lies_beyond_x_costs_nothing(name: str, args: Any, options: Any) ->
     if name == "conv_transpose":
         args = (np.ones((1, 1, 1)), args[1])  # one input: its output is as long as the kernel
         options = {"stride": 2**40, "padding": 1}
-    start = time.perf_counter()
+    start = time.process_time()
     tracemalloc.start()
     getattr(refconv, name)(*args, **options)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 * MB
-    assert time.perf_counter() - start < 20  # it would be hours
+    assert time.process_time() - start < 20  # it would be hours
 
 
 TOO_LARGE = [
@@ -246,19 +248,19 @@ def test_the_callers_error_state_changes_nothing(state: Any) -> None:
 @pytest.mark.parametrize(
     "bug",
     [
-        Bug("zeros of the padding beside an infinity", "columns.py",
+        Bug("zeros of the padding beside an infinity", "engine/columns.py",
             "if reads_padding and beside is not None and not finite(beside)", "if False", "", ""),
-        Bug("an infinity in the sum only", "columns.py",
+        Bug("an infinity in the sum only", "engine/columns.py",
             "return bool(xp.isfinite(a.sum())) or bool(xp.isfinite(a).all())", "return True",
             "", ""),
-        Bug("the last tap that reaches", "taps.py",
+        Bug("the last tap that reaches", "engine/taps.py",
             "reach[-1] + 1) if reach", "reach[-1]) if reach", "", ""),
-        Bug("an output too few", "shapes.py",
+        Bug("an output too few", "engine/visits.py",
             "min(last, side.stop)\n        if", "min(last, side.stop - 1)\n        if", "", ""),
-        Bug("the adjoint overwrites", "taps.py",
+        Bug("the adjoint overwrites", "engine/taps.py",
             "onto += xp.matmul(w[last_axes(tap)].swapaxes(1, 2)",
             "onto[...] = xp.matmul(w[last_axes(tap)].swapaxes(1, 2)", "", ""),
-        Bug("only one image's sum", "taps.py",
+        Bug("only one image's sum", "engine/taps.py",
             "onto += xp.matmul(each", "onto[...] = xp.matmul(each", "", ""),
     ],
     ids=lambda bug: bug.name,

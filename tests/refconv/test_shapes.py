@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refconv import shapes
-from refconv.padding import add_box, read_box
-from refconv.windows import add_windows, interleaved, windows
+from refconv.engine.patches import add_box, add_windows, interleaved, read_box, windows
+from refconv.engine.visits import tap_range
+from refconv.geometry.sizes import (
+    conv_output_size,
+    conv_transpose_output_size,
+    pool_output_size,
+    same_padding,
+)
 
 small = st.integers(1, 6)
 
@@ -25,7 +30,7 @@ def starts(i: int, k: int, s: int, before: int, after: int, d: int) -> list[int]
 
 @given(st.integers(1, 12), small, small, st.integers(0, 4), st.integers(0, 4), st.integers(1, 3))
 def test_conv_output_size_counts_windows(i: int, k: int, s: int, lo: int, hi: int, d: int) -> None:
-    size = shapes.conv_output_size(i, k, s, (lo, hi), d)
+    size = conv_output_size(i, k, s, (lo, hi), d)
     assert max(0, size) == len(starts(i, k, s, lo, hi, d))
 
 
@@ -36,37 +41,37 @@ def test_ceil_mode_adds_a_window_that_starts_inside(i: int, k: int, s: int, d: i
         last_end = -p + (full - 1) * s + d * (k - 1)
         one_more = last_end < i + p - 1 and full * s < i + p
         if full:
-            size = shapes.pool_output_size(i, k, s, p, d, True)
+            size = pool_output_size(i, k, s, p, d, True)
             assert size == full + one_more
-            assert shapes.pool_output_size(i, k, s, p, d, False) == full
+            assert pool_output_size(i, k, s, p, d, False) == full
 
 
 @given(small, st.integers(1, 3), st.integers(1, 9))
 def test_same_padding_keeps_the_size(k: int, d: int, i: int) -> None:
-    lo, hi = shapes.same_padding(k, d)
+    lo, hi = same_padding(k, d)
     assert hi - lo in (0, 1)
-    assert shapes.conv_output_size(i, k, 1, (lo, hi), d) == i
+    assert conv_output_size(i, k, 1, (lo, hi), d) == i
 
 
 @given(st.integers(1, 9), small, small, st.integers(0, 3), st.integers(1, 3))
 def test_conv_transpose_output_size_undoes_conv_output_size(
     i: int, k: int, s: int, p: int, d: int
 ) -> None:
-    sizes = [shapes.conv_transpose_output_size(i, k, s, p, d, a) for a in range(s)]
-    assert sizes == [o for o in range(-7, 99) if shapes.conv_output_size(o, k, s, (p, p), d) == i]
+    sizes = [conv_transpose_output_size(i, k, s, p, d, a) for a in range(s)]
+    assert sizes == [o for o in range(-7, 99) if conv_output_size(o, k, s, (p, p), d) == i]
 
 
 def test_sizes_stay_exact_where_floats_do_not() -> None:
     i = 2**60 + 1
-    assert shapes.conv_output_size(i, 1, 2, (0, 0), 1) == 2**59 + 1
-    assert shapes.conv_transpose_output_size(2**59 + 1, 1, 2, 0, 1, 1) == 2**60 + 2
-    assert shapes.pool_output_size(i, 2, 2, 0, 1, True) == 2**59 + 1
+    assert conv_output_size(i, 1, 2, (0, 0), 1) == 2**59 + 1
+    assert conv_transpose_output_size(2**59 + 1, 1, 2, 0, 1, 1) == 2**60 + 2
+    assert pool_output_size(i, 2, 2, 0, 1, True) == 2**59 + 1
 
 
 @given(st.integers(1, 9), st.integers(0, 5), small, st.integers(0, 4), st.integers(1, 3))
 def test_tap_range_is_what_lies_inside(i: int, k: int, s: int, p: int, d: int) -> None:
     o = 7
-    first, last = shapes.tap_range(i, o, k, s, p, d)
+    first, last = tap_range(i, o, k, s, p, d)
     assert list(range(first, last)) == [j for j in range(o) if 0 <= j * s + k * d - p < i]
 
 
@@ -76,7 +81,8 @@ def test_tap_range_is_what_lies_inside(i: int, k: int, s: int, p: int, d: int) -
 def test_read_box_reads_zeros_outside(sides: list[tuple[int, int]]) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(1, 9, (2, 4, 5)).astype(float)
-    box = read_box(x, sides, np.full((2, *(b - a for a, b in sides)), np.nan))
+    read = tuple(slice(*side) for side in sides)
+    box = read_box(x, read, np.full((2, *(b - a for a, b in sides)), np.nan))
     for position in np.ndindex(box.shape):
         at = [p + a for p, (a, _) in zip(position[1:], sides, strict=True)]
         inside = all(0 <= v < n for v, n in zip(at, x.shape[1:], strict=True))
@@ -105,10 +111,10 @@ def test_reading_a_box_and_adding_it_are_adjoint(
     """A box may reach outside on both sides, or lie there altogether."""
     rng = np.random.default_rng(seed)
     x = rng.integers(-9, 10, (2, *(i for i, _, _ in axes)))
-    sides = [(first, first + size) for _, first, size in axes]
-    box = read_box(x, sides, np.full((2, *(size for *_, size in axes)), 99))
+    read = tuple(slice(first, first + size) for _, first, size in axes)
+    box = read_box(x, read, np.full((2, *(size for *_, size in axes)), 99))
     y, back = rng.integers(-9, 10, box.shape), np.zeros_like(x)
-    add_box(back, sides, y)
+    add_box(back, read, y)
     assert np.vdot(box, y) == np.vdot(x, back)
 
 

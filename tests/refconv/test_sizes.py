@@ -101,35 +101,35 @@ def test_no_stride_is_that_of_the_kernel() -> None:
     [
         (
             Size("max_pool", "stride"),
-            Bug("compared", "checks/pooling.py",
+            Bug("compared", "geometry/max_pooling.py",
                 "(isinstance(stride, tuple | list) and not stride)", "stride == ()", "", ""),
         ),
         (
             Size("conv", "stride"),
-            Bug("bytes", "checks/arguments.py", "(str, bytes, bytearray, memoryview)", "(str,)",
+            Bug("bytes", "geometry/arguments.py", "(str, bytes, bytearray, memoryview)", "(str,)",
                 "", ""),
         ),
         (
             Size("pad", "padding"),
-            Bug("sets", "checks/arguments.py", "isinstance(value, Sequence) and",
+            Bug("sets", "geometry/arguments.py", "isinstance(value, Sequence) and",
                 "hasattr(value, '__iter__') and", "", ""),
         ),
         (
             Size("conv", "groups"),
-            Bug("bools", "checks/arguments.py", "    logical = isinstance(value, bool) or ",
+            Bug("bools", "geometry/arguments.py", "    logical = isinstance(value, bool) or ",
                 "    logical = ", "", ""),
         ),
         (
             Size("lp_pool_grad", "kernel_size"),
-            Bug("arrays of one axis as one integer", "checks/arguments.py",
+            Bug("arrays of one axis as one integer", "geometry/arguments.py",
                 'hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0',
                 'hasattr(value, "__index__")', "", ""),
         ),
         (
             Size("max_pool_select", "rank"),
-            Bug("NumPy's own arithmetic", "pooling/max.py",
-                '    rank = checks.integer("rank", rank)\n    at = checks.selection(x.shape',
-                "    at = checks.selection(x.shape", "", ""),
+            Bug("NumPy's own arithmetic", "fast/max_pooling.py",
+                '    rank = geometry.integer("rank", rank)\n    at = geometry.selection(x.shape',
+                "    at = geometry.selection(x.shape", "", ""),
         ),
     ],
     ids=lambda value: value.name,

@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import refconv
-from refconv import tiles
+from refconv.engine import tiles
 
 
 def blas_threads() -> list[int]:

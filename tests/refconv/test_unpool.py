@@ -18,7 +18,7 @@ from agreement import same, same_sum
 from failing import Bad, fails_alike, zeros
 from memory import LAYOUTS, laid_out, plain
 from refconv import direct, exact
-from refconv.pooling import taps
+from refconv.engine import planes
 from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, integers_in
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ UNPOOLS: tuple[Any, ...] = (
 @pytest.fixture(params=["usual tiles", "tiny tiles"])
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tiny tiles":
-        monkeypatch.setattr(taps, "TILE_BYTES", 64)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch.func import jvp
 from cases import ALL, CASES, Case, Draw
 from cells import Row, counted, primary, ramp
 from torch_ext import functional
-from torch_ext.functions import convolution, keeping
+from torch_ext.derivatives import convolution, keeping
 
 # torch scripts a few decompositions of its own when forward mode is first used
 pytestmark = pytest.mark.filterwarnings(

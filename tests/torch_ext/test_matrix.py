@@ -19,9 +19,9 @@ from cases import CASES
 from cells import CELLS, Compared, Row, compile_
 from showing import show
 from torch_ext import functional
+from torch_ext.derivatives import average_pooling, convolution
 from torch_ext.functional import _autocast
-from torch_ext.functions import averaging, convolution
-from torch_ext.library import batches, strides
+from torch_ext.operators import batches, strides
 
 # torch scripts a few of its own functions when forward mode or Inductor is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
@@ -94,9 +94,11 @@ def gradient_doubled(patch: pytest.MonkeyPatch, row: Row) -> None:
 
 
 def tangent_of_the_gradient_lost(patch: pytest.MonkeyPatch, row: Row) -> None:
-    right = averaging.AvgPoolGrad.jvp
+    right = average_pooling.AvgPoolGrad.jvp
     patch.setattr(
-        averaging.AvgPoolGrad, "jvp", staticmethod(lambda ctx, x, tgy, *_: right(ctx, x, 0 * tgy))
+        average_pooling.AvgPoolGrad,
+        "jvp",
+        staticmethod(lambda ctx, x, tgy, *_: right(ctx, x, 0 * tgy)),
     )
 
 

@@ -41,5 +41,5 @@ def test_refusals_are_short_before_they_are_cut(name, monkeypatch):
 
 def test_what_does_not_fit_is_seen(monkeypatch):
     monkeypatch.setattr(_door, "LONGEST", 10**9)
-    monkeypatch.setattr(_arguments.checks, "shown", lambda value: "x" * 300)
+    monkeypatch.setattr(_arguments.geometry, "shown", lambda value: "x" * 300)
     assert too_long("lp_pool2d") != []

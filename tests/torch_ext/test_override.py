@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import get_overridable_functions
 
 import torch_ext
-from torch_ext.modes import functions
+from torch_ext.override import functions
 
 X = {1: torch.ones(1, 2, 6), 2: torch.ones(1, 2, 6, 5), 3: torch.ones(1, 2, 6, 5, 4)}
 W = {rank: torch.ones(2, 2, *[2] * rank) for rank in X}

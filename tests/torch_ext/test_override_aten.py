@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import torch_ext
 from observing import Below, Counting, compare
-from torch_ext.modes import aten
+from torch_ext.override import aten
 
 AVERAGED = 720720  # a multiple of every divisor that occurs
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}

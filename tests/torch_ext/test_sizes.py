@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import torch_ext
 from calling import call_of, rank_of
 from kinds import BAD, ONE, SEVERAL, takes
-from refconv.checks import arguments
+from refconv.geometry import arguments
 from torch_ext import functional
 
 VALUES = {

@@ -8,7 +8,7 @@ torch.fx traces these functions. `torch.jit.trace` records a call whole, for inp
 TorchScript compiles none of these functions.
 """
 
-import torch_ext.functions  # noqa: F401  (the derivatives of the operators called here)
+import torch_ext.derivatives  # noqa: F401  (the derivatives of the operators called here)
 from refconv import signatures
 from torch_ext.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
@@ -21,7 +21,7 @@ from torch_ext.functional.adaptive_pooling import (
     adaptive_max_pool3d,
     adaptive_max_pool3d_with_indices,
 )
-from torch_ext.functional.avg_pooling import (
+from torch_ext.functional.average_pooling import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -42,11 +42,6 @@ from torch_ext.functional.fractional_pooling import (
     fractional_max_pool3d,
     fractional_max_pool3d_with_indices,
 )
-from torch_ext.functional.lp_pooling import (
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-)
 from torch_ext.functional.max_pooling import (
     max_pool1d,
     max_pool1d_with_indices,
@@ -54,6 +49,11 @@ from torch_ext.functional.max_pooling import (
     max_pool2d_with_indices,
     max_pool3d,
     max_pool3d_with_indices,
+)
+from torch_ext.functional.power_pooling import (
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
 )
 from torch_ext.functional.transposed import (
     conv_transpose1d,

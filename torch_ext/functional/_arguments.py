@@ -1,4 +1,4 @@
-"""Checks that concern tensors; those of sizes and shapes are refconv's own (`refconv.checks`).
+"""Checks that concern tensors; those of sizes and shapes are refconv's own (`refconv.geometry`).
 
 Names are torch's (`input`, not `x`), and so are, as a rule, the types of the errors: TypeError for
 a wrong Python type, NotImplementedError for a dtype or a layout without the operator, RuntimeError
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refconv import checks
-from refconv.shapes import Shape
+from refconv import geometry
+from refconv.geometry.sizes import Shape
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -77,7 +77,7 @@ def flag(name: str, value: Any) -> bool:
     """Return a bool; as in torch, nothing else passes for one."""
     if not isinstance(value, bool):
         kind = type(value).__name__
-        raise TypeError(f"{name} must be a bool, got {checks.shown(value)} ({kind:.40})")
+        raise TypeError(f"{name} must be a bool, got {geometry.shown(value)} ({kind:.40})")
     return value
 
 
@@ -88,9 +88,9 @@ def pool_stride(stride: Any) -> Any:
 
 def every_axis(name: str, value: Any, rank: int, minimum: int) -> Shape:
     """Return one integer for every axis; where torch refuses that a sequence of one means all."""
-    sizes = checks.per_axis(name, value, rank, minimum)
+    sizes = geometry.per_axis(name, value, rank, minimum)
     if rank > 1 and isinstance(value, tuple | list) and len(value) == 1:
         raise RuntimeError(
-            f"{name} must be an integer or {rank} of them, got {checks.shown(value)}"
+            f"{name} must be an integer or {rank} of them, got {geometry.shown(value)}"
         )
     return sizes

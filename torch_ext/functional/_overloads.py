@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeVar, overload
 
 from torch import Tensor
 
-from refconv.checks import Ints
+from refconv.geometry import Ints
 
 Pair = tuple[Tensor, Tensor]
 Outputs = int | Sequence[int | None]  # None stands for the size of the input

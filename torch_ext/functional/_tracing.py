@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from torch_ext.functional import _autocast
-from torch_ext.library.registration import LIBRARY
+from torch_ext.operators.registration import LIBRARY
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -3,13 +3,13 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints
-from refconv.shapes import Shape
+from refconv import geometry
+from refconv.geometry import Ints
+from refconv.geometry.sizes import Shape
+from torch_ext import operators
 from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
 from torch_ext.functional._overloads import Outputs
@@ -165,7 +165,7 @@ def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Outputs) -> Tensor
     _arguments.tensor("input", input, _arguments.NUMBERS)
     o, unbatched = _outputs(rank, input, output_size, channels=1 if rank == 3 else 0)
     x = input.unsqueeze(0) if unbatched else input
-    y: Tensor = torch.ops.refconv.adaptive_avg_pool(x, o)
+    y: Tensor = operators.adaptive_avg_pool(x, o)
     return y.squeeze(0) if unbatched else y
 
 
@@ -176,25 +176,26 @@ def _adaptive_max_pool(rank: int, input: Tensor, output_size: Outputs) -> tuple[
     _arguments.tensor("input", input, _arguments.ORDERED)
     o, unbatched = _outputs(rank, input, output_size, channels=1)
     x = input.unsqueeze(0) if unbatched else input
-    y, indices = torch.ops.refconv.adaptive_max_pool(x, o)
+    y, indices = operators.adaptive_max_pool(x, o)
     return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
 
 
 def _outputs(rank: int, input: Tensor, output_size: Outputs, channels: int) -> tuple[Shape, bool]:
     """Return the size of every output axis, and whether the input came without a batch axis."""
     sizes: Outputs = output_size
-    if rank == 1 or checks.is_integer(output_size):
+    if rank == 1 or geometry.is_integer(output_size):
         sizes = _arguments.every_axis("output_size", output_size, rank, 0)
     else:
-        sizes = checks.given("output_size", output_size)
+        sizes = geometry.given("output_size", output_size)
         if len(sizes) != rank:
             raise RuntimeError(
-                f"output_size must be an integer or {rank} of them, got {checks.shown(output_size)}"
+                f"output_size must be an integer or {rank} of them, "
+                f"got {geometry.shown(output_size)}"
             )
         if input.dim() <= rank:
             raise ValueError(
                 f"input has {input.dim()} dimensions, shape {tuple(input.shape)}: an adaptive "
                 f"pooling with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2}"
             )
-    f, unbatched = checks.adaptive(input.shape, sizes, channels, x_name="input")
+    f, unbatched = geometry.adaptive(input.shape, sizes, channels, x_name="input")
     return f.o, unbatched

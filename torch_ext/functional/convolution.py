@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.compiler import is_compiling
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints
+from refconv import geometry
+from refconv.geometry import Ints
+from torch_ext import operators
 from torch_ext.functional import _arguments, _autocast, _tracing
 from torch_ext.functional._door import door
 
@@ -152,8 +153,8 @@ def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
             f"input has {input.shape[2]} channels, shape {tuple(input.shape)}: "
             f"weight of shape {tuple(weight.shape)} expects {weight.shape[1]}"
         )
-    if checks.integer("pad", pad) < 0:
-        raise RuntimeError(f"pad must be at least 0, got {checks.shown(pad)}")
+    if geometry.integer("pad", pad) < 0:
+        raise RuntimeError(f"pad must be at least 0, got {geometry.shown(pad)}")
     x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)  # (B, C, T), (M, C, k)
     y: Tensor = _conv(1, x, w, bias, 1, pad, 1, 1)
     return y.permute(2, 0, 1).contiguous()
@@ -181,7 +182,7 @@ def _conv(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv{rank}d expects {rank + 2}"
         )
-    f, unbatched = checks.conv(
+    f, unbatched = geometry.conv(
         input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
     )
     _arguments.per_filter(bias, f.g * f.m)
@@ -192,7 +193,7 @@ def _conv(
         x, p = torch.nn.functional.pad(x, [v for pads in f.p[::-1] for v in pads]), (0,) * rank
     else:
         p = tuple(before for before, _ in f.p)
-    y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
+    y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
     y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
     return y.squeeze(0) if unbatched else y
 

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints
+from refconv import geometry
+from refconv.geometry import Ints
+from torch_ext import operators
 from torch_ext.functional import _arguments, _tracing
 from torch_ext.functional._door import door
 
@@ -108,9 +109,9 @@ def _unfold(
     """Check everything under torch's names, complete the options, and lay out a batch."""
     _arguments.tensor("input", input, DTYPES)
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
-    _, unbatched = checks.unfold(input.shape, k, d, p, s, x_name="input")
+    _, unbatched = geometry.unfold(input.shape, k, d, p, s, x_name="input")
     x = input.unsqueeze(0) if unbatched else input
-    cols: Tensor = torch.ops.refconv.unfold(x, k, d, p, s)
+    cols: Tensor = operators.unfold(x, k, d, p, s)
     return cols.squeeze(0) if unbatched else cols
 
 
@@ -127,9 +128,9 @@ def _fold(
     _arguments.tensor("input", input, DTYPES)
     i = _arguments.every_axis("output_size", output_size, AXES, 1)
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
-    _, unbatched = checks.fold(input.shape, i, k, d, p, s, cols_name="input")
+    _, unbatched = geometry.fold(input.shape, i, k, d, p, s, cols_name="input")
     cols = input.unsqueeze(0) if unbatched else input
-    x: Tensor = torch.ops.refconv.fold(cols, i, k, d, p, s)
+    x: Tensor = operators.fold(cols, i, k, d, p, s)
     return x.squeeze(0) if unbatched else x
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints, Maps
+from refconv import geometry
+from refconv.geometry import Ints, Maps
+from torch_ext import operators
 from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
 from torch_ext.functional._overloads import Ratios
@@ -152,11 +153,13 @@ def _fractional_max_pool(
     if output_size is not None:
         o = _arguments.every_axis("output_size", output_size, rank, 0)
     elif rank == 2 and not isinstance(output_ratio, tuple | list | None):
-        raise TypeError(f"output_ratio must be two numbers, got {checks.shown(output_ratio)}")
-    f, _, unbatched = checks.fractional(input.shape, k, o, output_ratio, x_name="input", channels=1)
+        raise TypeError(f"output_ratio must be two numbers, got {geometry.shown(output_ratio)}")
+    f, _, unbatched = geometry.fractional(
+        input.shape, k, o, output_ratio, x_name="input", channels=1
+    )
     x = input.unsqueeze(0) if unbatched else input
     u = _samples(samples, input, f, drawn_in)
-    y, indices = torch.ops.refconv.fractional_max_pool(x, u, k, f.o)
+    y, indices = operators.fractional_max_pool(x, u, k, f.o)
     return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
 
 

@@ -3,12 +3,12 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints
+from refconv import geometry
+from refconv.geometry import Ints
+from torch_ext import operators
 from torch_ext.functional import _arguments, _autocast, _overloads, _tracing
 from torch_ext.functional._door import door
 
@@ -174,7 +174,7 @@ def max_pool_with_indices(
 ) -> tuple[Tensor, Tensor]:
     """Pool with indices, which every window must have."""
     y, indices, f = pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
-    checks.every_window_has_an_index(f, "input")
+    geometry.every_window_has_an_index(f, "input")
     return y, indices
 
 
@@ -186,14 +186,14 @@ def pooled(
     padding: Ints,
     dilation: Ints,
     ceil_mode: bool,
-) -> tuple[Tensor, Tensor, checks.Pool]:
+) -> tuple[Tensor, Tensor, geometry.Pool]:
     """Check everything under torch's names, complete the options, and pool a batch."""
     _arguments.tensor("input", input, _arguments.ORDERED)
     _arguments.flag("ceil_mode", ceil_mode)
-    k = checks.per_axis("kernel_size", kernel_size, rank, 1)
-    f, unbatched = checks.pool(
+    k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
+    f, unbatched = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
     )
     x = input.unsqueeze(0) if unbatched else input
-    y, indices = torch.ops.refconv.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
+    y, indices = operators.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
     return (y.squeeze(0), indices.squeeze(0), f) if unbatched else (y, indices, f)

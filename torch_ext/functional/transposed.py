@@ -1,12 +1,12 @@
 # mypy: allow-untyped-calls
 """conv_transpose1d, conv_transpose2d, conv_transpose3d."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from refconv import checks
-from refconv.checks import Ints
+from refconv import geometry
+from refconv.geometry import Ints
+from torch_ext import operators
 from torch_ext.functional import _arguments, _autocast, _tracing
 from torch_ext.functional._door import door
 
@@ -135,12 +135,12 @@ def _conv_transpose(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv_transpose{rank}d expects {rank + 2}"
         )
-    f, unbatched = checks.conv_transpose(
+    f, unbatched = geometry.conv_transpose(
         input.shape, weight.shape, stride, padding, output_padding, groups, dilation, x_name="input"
     )
     _arguments.per_filter(bias, f.g * f.c)
     x = input.unsqueeze(0) if unbatched else input
     p = tuple(before for before, _ in f.p)
-    a = checks.per_axis("output_padding", output_padding, rank, 0)
-    y: Tensor = torch.ops.refconv.convolution(x, weight, bias, f.s, p, f.d, True, a, f.g)
+    a = geometry.per_axis("output_padding", output_padding, rank, 0)
+    y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, True, a, f.g)
     return y.squeeze(0) if unbatched else y

@@ -12,46 +12,29 @@ torch's, the forward alone is replaced. Padding modes other than zeros pad with 
 torch.Size([1, 8, 10, 10])
 """
 
-from torch_ext.nn.convolution import (
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    LazyConv1d,
-    LazyConv2d,
-    LazyConv3d,
-    LazyConvTranspose1d,
-    LazyConvTranspose2d,
-    LazyConvTranspose3d,
-)
-from torch_ext.nn.folding import (
-    Fold,
-    Unfold,
-)
-from torch_ext.nn.pooling import (
+from torch_ext.nn.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
     AdaptiveAvgPool3d,
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    FractionalMaxPool2d,
-    FractionalMaxPool3d,
-    LPPool1d,
-    LPPool2d,
-    LPPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
 )
+from torch_ext.nn.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
+from torch_ext.nn.convolution import Conv1d, Conv2d, Conv3d, LazyConv1d, LazyConv2d, LazyConv3d
+from torch_ext.nn.folding import Fold, Unfold
+from torch_ext.nn.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
+from torch_ext.nn.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from torch_ext.nn.power_pooling import LPPool1d, LPPool2d, LPPool3d
+from torch_ext.nn.transposed import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
+from torch_ext.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "AdaptiveAvgPool1d",

@@ -1,0 +1,10 @@
+"""The machinery under the fast forms: no file here is an operator.
+
+tiles      how work is cut, scratch memory, threads
+patches    what a tile reads of x, its windows as a view, and the adjoints of both
+columns    the windows of a tile as matrices
+taps       convolution without matrices, tap by tap
+planes     what the pools share: images and channels as planes, tap by tap
+winners    the contest between taps; gather and scatter on the winners
+ragged     windows of any start and size, laid out side by side
+"""

@@ -1,0 +1,172 @@
+"""The windows of a tile side by side, as matrices: what turns convolution into matrix products.
+
+    columns (im2col)   row (c, k), column (n, o):   cols[c k, n o] = x[n, c, o s + k d - p]
+
+At stride 1 along the first axis its taps need no rows of their own: the window of tap k is the
+window of tap 0, k d rows further down. One matrix, without the first kernel axis and with that many
+rows more, then serves every tap as a plain view of itself, shifted (Cho and Brand, "MEC: memory-
+efficient convolution", 2017): a k-th of the copying, for one matrix product a tap.
+
+    x  abc --(taps 01 along the rows)--> ab bc      every tap a copy
+       def                               de ef
+       ghi                               gh hi      shift 0: rows 1-2, shift 1: rows 2-3
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refconv.engine import tiles
+from refconv.engine.patches import input_box, lies_inside, patch_fits, read_patch, windows
+from refconv.engine.tiles import Box
+from refconv.geometry import Array, Conv, namespace
+from refconv.geometry.sizes import Shape
+
+COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
+PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
+SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
+
+
+class Cut(NamedTuple):
+    """How a convolution is cut into tiles, and into `shifts` matrices of `taps` rows a channel."""
+
+    images: list[slice]
+    groups: list[slice]
+    filters: list[slice]
+    channels: list[slice]
+    boxes: list[Box]
+    shifts: int
+    taps: int
+
+    def rows(self, c: slice) -> slice:
+        """Return the rows of a block of channels."""
+        return slice(c.start * self.taps, c.stop * self.taps)
+
+
+def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
+    """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
+
+    Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
+    as many channels as fit, then as many groups; and as many filters as their products fit.
+    The adjoint adds the columns onto a patch, which holds s inputs along an axis for each output:
+    more than the taps where windows leave gaps. It does not shift; nor does a device, where copying
+    costs less than more products, and which takes as many images as fit.
+    """
+    taps, room = math.prod(f.k), tiles.room(xp, itemsize)
+    rows = taps // f.k[0]  # of a channel, with shifts
+    boxes = tiles.boxes(f.o, max(COLUMNS, room // (rows * f.c)))
+    first, *rest = tiles.extent(boxes[0])
+    if (
+        not adjoint
+        and xp is np
+        and f.k[0] > 1
+        and f.s[0] == 1
+        and 2 * f.d[0] <= first
+        and f.c * rows >= SHIFT_ROWS
+        and first * math.prod(rest) >= COLUMNS
+    ):
+        shifts, images = f.k[0], 1
+        most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
+    else:
+        shifts, rows = 1, taps
+        taps = max(taps, math.prod(f.s)) if adjoint else taps
+        fits = room // (taps * f.c)
+        boxes = tiles.boxes(f.o, max(COLUMNS, fits))
+        most = math.prod(tiles.extent(boxes[0]))
+        worth = PRODUCTS // (f.m * f.c * taps) if xp is np else fits
+        wanted = max(COLUMNS, min(fits, worth))
+        images = max(1, min(f.n, wanted // most))
+    filters = tiles.blocks(f.m, room // (most * images))
+    room //= taps // shifts * most * images
+    return Cut(
+        images=tiles.blocks(f.n, images),
+        filters=filters,
+        groups=tiles.blocks(f.g, room // f.c),
+        channels=tiles.blocks(f.c, room),
+        boxes=boxes,
+        shifts=shifts,
+        taps=rows,
+    )
+
+
+def planned(
+    xp: Any, f: Conv, itemsize: int, beside: Array | None = None, adjoint: bool = False
+) -> Cut | None:
+    """Return how to cut a convolution, or None where matrices of windows do not serve it.
+
+    They do not where an axis is empty; where a tile would hold mostly gaps or padding; and where
+    zeros of the padding would be multiplied by what is `beside` them, which is not finite.
+    """
+    if 0 in (f.n, f.g, f.c, f.m, *f.k, *f.o, *f.i):
+        return None
+    by = cut(xp, f, itemsize, adjoint)
+    whole = input_box(f, tuple(slice(0, o) for o in f.o))
+    reads_padding = not lies_inside(whole, f.i)
+    planes = by.images[0].stop * by.groups[0].stop * by.channels[0].stop
+    if (adjoint or reads_padding) and not patch_fits(xp, f, planes * itemsize, by.boxes[0]):
+        return None
+    if reads_padding and beside is not None and not finite(beside):
+        return None
+    return by
+
+
+def finite(a: Array) -> bool:
+    """Return whether every element is finite: almost always told by their sum."""
+    if a.dtype.kind not in "fc":
+        return True
+    xp = namespace(a)
+    with np.errstate(all="ignore"):
+        return bool(xp.isfinite(a.sum())) or bool(xp.isfinite(a).all())
+
+
+def flat(box: Box, o: Sequence[int]) -> slice:
+    """Return the range of a box in flat outputs: boxes are whole in the axes behind the cut one."""
+    first = np.ravel_multi_index([side.start for side in box], tuple(o))
+    return slice(int(first), int(first) + math.prod(tiles.extent(box)))
+
+
+def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box) -> list[Array]:
+    """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
+    xp, x = namespace(xs), xs[n, g, c]
+    patch, o = read_patch(f, x, box), tiles.extent(box)
+    further = f.d[0] * (by.shifts - 1)
+    k: Shape = f.k if by.shifts == 1 else (1, *f.k[1:])
+    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
+    view = xp.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), f.s, f.d), 0, 2 + len(k))
+    if by.taps == 1 and max(f.s) == 1 and len(x) == 1:
+        matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
+    else:
+        matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
+        xp.copyto(matrix, view)
+        matrix = matrix.reshape(len(matrix), view.shape[1] * by.taps, -1)
+    step, outputs = f.d[0] * math.prod(o[1:]), len(x) * math.prod(o)
+    return [matrix[..., t * step : t * step + outputs] for t in range(by.shifts)]
+
+
+def kernels(f: Conv, by: Cut, w: Array) -> Array:
+    """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
+    by_shift = namespace(w).moveaxis(w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)
+    matrices: Array = by_shift.reshape(by.shifts, f.g, f.m, f.c * by.taps)
+    return matrices
+
+
+def weight(f: Conv, by: Cut, matrices: Array) -> Array:
+    """Return w, (g, m, c, *k), from its matrices: the inverse of `kernels`."""
+    xp, by_shift = namespace(matrices), matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
+    w: Array = xp.moveaxis(by_shift, 0, 3).reshape(f.g, f.m, f.c, *f.k)
+    return w
+
+
+def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
+    """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
+    gy: Array = gys[(n, g, slice(None), *box)]
+    shape = (gy.shape[1], gy.shape[2], -1)
+    xp = namespace(gy)
+    by_group: Array = xp.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
+    if len(gy) == 1:
+        return by_group.reshape(shape)
+    side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")
+    xp.copyto(side, by_group)
+    return side.reshape(shape)

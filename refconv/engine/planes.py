@@ -1,0 +1,67 @@
+"""What the pools share: planes, and the part of a plane that one tap of the window reads.
+
+A pool treats every image and channel alike, so (N, C, *i) is N C planes of shape i. It visits the
+taps k of the window in order; for each, the outputs of a tile whose tap lies inside x form a box,
+and so do the inputs read: o s + k d - p.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from refconv.engine import tiles
+from refconv.engine.tiles import Box
+from refconv.engine.visits import Visits, axis_visits
+from refconv.geometry import Array, Pool, namespace
+from refconv.geometry.sizes import Shape
+
+TILE_BYTES = 1 << 18  # of outputs: they, their inputs and the masks beside them fit a core's cache
+
+
+def plane_room(xp: Any, itemsize: int) -> int:
+    """Return how many outputs a tile may have."""
+    return tiles.times(xp) * TILE_BYTES // itemsize
+
+
+def output_boxes(xp: Any, f: Pool, itemsize: int) -> list[Box]:
+    """Cut (N C, *o) into boxes of planes and outputs."""
+    return tiles.boxes((f.n * f.c, *f.o), plane_room(xp, itemsize))
+
+
+def plane_blocks(xp: Any, f: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
+    """Cut (N C) into blocks, and o into the boxes to visit in order within each."""
+    inputs = max(1, math.prod(f.i))
+    most = plane_room(xp, itemsize)
+    return tiles.blocks(f.n * f.c, most // inputs), tiles.boxes(f.o, most)
+
+
+def tap_axes(f: Pool, side: Box) -> list[Visits]:
+    """Return, for every axis, the taps that read inside x for a box of outputs, as `axis_visits`.
+
+    Taps that lie beyond x for all of them are left out, and cost nothing, however many they are.
+    """
+    sizes = zip(f.i, f.k, f.o, f.s, f.p, f.d, side, strict=True)
+    return [axis_visits(*each) for each in sizes]
+
+
+def reads(found: Sequence[Visits]) -> Box:
+    """Return the inputs from the first to the last that any tap reads."""
+    return tuple(
+        slice(min(at.start for _, at, _ in axis), max(at.stop for _, at, _ in axis))
+        for axis in found
+    )
+
+
+def ravel(coordinates: Sequence[Array], sizes: Shape) -> Array:
+    """Return the flat positions of a grid, given its coordinates along each axis.
+
+    >>> import numpy as np
+    >>> ravel([np.array([0, 2]), np.array([1, 2])], (3, 4))
+    array([[ 1,  2],
+           [ 9, 10]])
+    """
+    steps = [math.prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
+    grids = namespace(coordinates[0]).ix_(*coordinates)
+    return functools.reduce(operator.add, [g * step for g, step in zip(grids, steps, strict=True)])

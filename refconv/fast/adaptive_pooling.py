@@ -1,0 +1,224 @@
+"""Adaptive pooling: the number of windows is given, and they share the input out evenly.
+
+    Input 12345 --(2 outputs)--> 123 345      --(3 outputs)--> 12 234 45
+    Input 123   --(5 outputs)--> 1 12 2 23 3
+
+Window o of an axis holds the inputs floor(o i / O) <= m < ceil((o + 1) i / O). Exchanging inputs
+and outputs, input m is held by the windows floor(m O / i) <= o < ceil((m + 1) O / i): the gradient
+of a sum over windows is again a sum over windows, with the two sizes exchanged.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from refconv import geometry
+from refconv.engine.ragged import Axis, Windows, largest, sums
+from refconv.engine.winners import scatter
+from refconv.fast.average_pooling import divide
+from refconv.geometry import Array, Maps
+from refconv.geometry.sizes import Shape, adaptive_range
+
+
+def windows(xp: Any, i: Shape, o: Shape) -> list[Windows]:
+    """Return the windows of every axis: one plane's stand for all."""
+
+    def axis(i: int, o: int) -> Windows:
+        def of(_: slice, side: slice) -> Axis:
+            outputs: Any = xp.arange(side.start, side.stop)
+            first, end = adaptive_range(i, o, outputs)
+            return Axis(first[None], end - first)
+
+        return Windows(o, -(-i // max(1, o)) + 1, of)
+
+    return list(map(axis, i, o))
+
+
+def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
+    """Adaptive average pooling over any number of spatial axes.
+
+        y[n, c, o] = (sum of x[n, c, m] over floor(o i / O) <= m < ceil((o + 1) i / O)) / divisor[o]
+
+    along every axis. The sum is divided by the number of inputs along one axis after the other, and
+    by the whole number at once where every O is 1, as in torch.
+
+    Args:
+        x: (N, C, *i), or (C, *i); of three axes, an integer `output_size` is refused as a guess.
+        output_size: O, one integer or one per spatial axis; None keeps the size of an axis. 0 gives
+            an empty result.
+
+    Returns:
+        (N, C, *O), new, of the dtype of x. Sums are taken in order; each division rounds correctly.
+        float16 is summed and divided in float32 and rounded once; integers are summed in 64 bits
+        and truncated toward zero.
+
+    Raises:
+        TypeError: `x` is no array, or `output_size` holds something else than integers and None.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: shapes do not fit, a size is negative, a spatial axis of x is empty.
+
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Answers to
+    torch.nn.functional.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d; takes every
+    number dtype, None in one axis too, and no channels in three.
+
+    >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), (2,))
+    array([[[2., 5.]]])
+    """
+    xp = geometry.library(x=x)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    f, unbatched = geometry.adaptive(x.shape, output_size)
+
+    def divided(total: Array, axes: Sequence[Axis]) -> None:
+        divide_in_turn(total, [axis.size for axis in axes], f)
+
+    y = sums(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o), x.dtype, divided)
+    return y.reshape(f.y_shape[unbatched:])
+
+
+def adaptive_avg_pool_grad(
+    input_shape: Sequence[int], grad_output: Array, output_size: Any
+) -> Array:
+    """Gradient of `adaptive_avg_pool`: each input of a window gets the same share.
+
+        gx[n, c, m] = sum of gy[n, c, o] / divisor[o] over floor(m O / i) <= o < ceil((m + 1) O / i)
+
+    It is the adjoint of `adaptive_avg_pool`, its windows with i and O exchanged; its own gradient
+    for gy is `adaptive_avg_pool(ggx)`.
+
+    Args:
+        input_shape: shape of x.
+        grad_output: gy, of the shape of y.
+        output_size: as in `adaptive_avg_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; rounding as in `adaptive_avg_pool`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `adaptive_avg_pool`; also if `grad_output`
+            has another shape than y.
+
+    Source: the adjoint. Answers to torch.ops.aten._adaptive_avg_pool2d_backward.
+
+    >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), (2,))
+    array([[[1., 1., 3., 2., 2.]]])
+    """
+    xp = geometry.library(grad_output=grad_output)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    share = grad_output.reshape(f.planes, *f.o).astype(
+        geometry.summing(grad_output.dtype), order="C"
+    )
+    everything = slice(0, f.planes)
+    sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, f.i, f.o)]
+    with np.errstate(all="ignore"):
+        divide_in_turn(share, sizes, f)
+    gx = sums(share, windows(xp, f.o, f.i), share.dtype)
+    return geometry.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
+
+
+def divide_in_turn(total: Array, sizes: Sequence[Array], f: Maps) -> None:
+    """Divide (p, *o) in place by the sizes of the windows, one axis after the other."""
+    if math.prod(f.o) == 1:
+        divide(total, geometry.namespace(total).array(math.prod(f.i)), total)
+        return
+    for number, size in enumerate(sizes, 1):
+        divide(total, size.reshape(-1, *(1,) * (len(sizes) - number)), total)
+
+
+# --------------------------------------------------------------------------- maximum
+
+
+@overload
+def adaptive_max_pool(
+    x: Array, output_size: Any, return_indices: Literal[False] = False
+) -> Array: ...
+
+
+@overload
+def adaptive_max_pool(
+    x: Array, output_size: Any, return_indices: Literal[True]
+) -> tuple[Array, Array]: ...
+
+
+def adaptive_max_pool(
+    x: Array, output_size: Any, return_indices: bool = False
+) -> Array | tuple[Array, Array]:
+    """Adaptive max pooling over any number of spatial axes.
+
+        y[n, c, o] = max of x[n, c, m] over floor(o i / O) <= m < ceil((o + 1) i / O)
+
+    along every axis. Of equal values the first wins; a NaN wins over all numbers, and of several
+    the last, as in torch.
+
+    Args:
+        x: (N, C, *i), or (C, *i); of three axes, an integer `output_size` is refused as a guess.
+        output_size: O, one integer or one per spatial axis; None keeps the size of an axis. 0 gives
+            an empty result.
+        return_indices: also return the winners.
+
+    Returns:
+        (N, C, *O), new, of the dtype of x; with `return_indices` also int64 indices of the same
+        shape: the winner's flat position among the spatial axes of x.
+
+    Raises:
+        TypeError: `x` is no array, or `output_size` holds something else than integers and None.
+        NotImplementedError: the dtype is bool, complex or no number.
+        RuntimeError: shapes do not fit, a size is negative, a spatial axis of x is empty.
+
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Answers to
+    torch.nn.functional.adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d; takes
+    integers, and None in one axis too.
+
+    >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), (2,), return_indices=True)
+    (array([[[8., 8.]]]), array([[[2, 2]]]))
+    """
+    xp = geometry.library(x=x)
+    x = geometry.array("x", x, geometry.ORDERED, xp)
+    geometry.flag("return_indices", return_indices)
+    f, unbatched = geometry.adaptive(x.shape, output_size)
+    y, indices = largest(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o))
+    shape = f.y_shape[unbatched:]
+    y, indices = y.reshape(shape), indices.reshape(shape)
+    return (y, indices) if return_indices else y
+
+
+def adaptive_max_pool_grad(
+    input_shape: Sequence[int], indices: Array, grad_output: Array, output_size: Any
+) -> Array:
+    """Gradient of `adaptive_max_pool`: everything to the winner.
+
+        gx[n, c, i] = sum over o with indices[n, c, o] = i of gy[n, c, o]
+
+    With the winners held fixed this is the adjoint of y = x[indices]; its own gradient for gy is
+    `max_pool_select(ggx, indices)`. Overlapping windows are added in order of o.
+
+    Args:
+        input_shape: shape of x.
+        indices: int64, as returned by `adaptive_max_pool`, of the shape of y.
+        grad_output: gy, of the shape of y.
+        output_size: as in `adaptive_max_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `adaptive_max_pool`; also if `indices` is
+            not int64, or holds a position outside x.
+
+    Source: gradient routing, as in `max_pool_grad`. Answers to
+    torch.ops.aten.adaptive_max_pool2d_backward.
+
+    >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), (2,))
+    array([[[0., 0., 7., 0., 0.]]])
+    """
+    xp = geometry.library(indices=indices, grad_output=grad_output)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, grad_output.shape, f.i, xp)
+    planes = (f.planes, *f.o)
+    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
+    return gx.reshape(f.x_shape[unbatched:])

@@ -1,0 +1,185 @@
+"""Average pooling: a sum and a division for each window; its gradient gives each tap its share.
+
+Average pooling is linear, y = A x, so its gradient is the adjoint, gx = A' gy, whose own gradient
+is average pooling again.
+"""
+
+import functools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from refconv import geometry
+from refconv.engine import tiles
+from refconv.engine.planes import output_boxes, plane_blocks, tap_axes
+from refconv.engine.tiles import Box
+from refconv.engine.visits import visits
+from refconv.geometry import Array, Ints, Pool
+from refconv.geometry.sizes import last_axes
+
+
+def avg_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """Average pooling over any number of spatial axes.
+
+        y[n, c, o] = (sum over k of x[n, c, o s + k - p]) / divisor[o]
+
+    with zeros outside x. The divisor is `divisor_override` if given; else the number of taps inside
+    x and its padding, or inside x alone without `count_include_pad`.
+
+    Args:
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
+        kernel_size: k, one integer or one per spatial axis.
+        stride: s; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`.
+        ceil_mode: round the output size up; the last window still starts inside x or its left
+            padding, and taps beyond the right padding do not count.
+        count_include_pad: count taps in the padding.
+        divisor_override: any integer but 0.
+
+    Returns:
+        (N, C, *o), new, of the dtype of x: one correctly rounded division of the sum. float16 is
+        summed in float32 and rounded once more; integers are summed in 64 bits and truncated toward
+        zero.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: shapes do not fit, a size is out of range.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), average pooling.
+    Answers to torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; takes every number dtype in
+    every rank, and an unpadded input smaller than the kernel in three axes too.
+
+    >>> import numpy as np
+    >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), (2,), ceil_mode=True)
+    array([[[2., 5.]]])
+    """
+    xp = geometry.library(x=x)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    geometry.flag("count_include_pad", count_include_pad)
+    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    override = geometry.divisor(f, count_include_pad, divisor_override, x.dtype)
+    acc = geometry.summing(x.dtype)
+    y = geometry.result(xp, (f.n * f.c, *f.o), x.dtype)
+    planes = x.reshape(f.n * f.c, *f.i)
+
+    def task(box: Box) -> None:
+        total = tiles.scratch(xp, tiles.extent(box), acc, "total")
+        total.fill(0)
+        for _, of_x, of_y in visits(tap_axes(f, box[1:])):
+            total[last_axes(of_y)] += planes[(box[0], *of_x)]
+        divide(total, divisors(xp, f, box[1:], count_include_pad, override), total)
+        y[box] = total
+
+    tiles.run(xp, task, output_boxes(xp, f, acc.itemsize))
+    return y.reshape(f.y_shape[unbatched:])
+
+
+def avg_pool_grad(
+    input_shape: Sequence[int],
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """Gradient of `avg_pool`: each tap of a window gets the same share.
+
+        gx[n, c, i] = sum over o, k with o s + k - p = i of gy[n, c, o] / divisor[o]
+
+    It is the adjoint of `avg_pool`; its own gradient for gy is `avg_pool(ggx)`.
+
+    Args:
+        input_shape: shape of x.
+        grad_output: gy, of the shape of y.
+        kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: as in
+            `avg_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`. Each share is one correctly rounded
+        division, in float32 for float16, truncated for integers.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `avg_pool`; also if `grad_output` has
+            another shape than y.
+
+    Source: Jefkine (2016), gradient routing. Answers to torch.ops.aten.avg_pool2d_backward.
+
+    >>> import numpy as np
+    >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), (2,), ceil_mode=True)
+    array([[[1., 1., 5.]]])
+    """
+    xp = geometry.library(grad_output=grad_output)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.flag("count_include_pad", count_include_pad)
+    f, unbatched = geometry.pool(
+        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
+    )
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    override = geometry.divisor(f, count_include_pad, divisor_override, grad_output.dtype)
+    acc = geometry.summing(grad_output.dtype)
+    gys = grad_output.reshape(f.n * f.c, *f.o)
+    gx = geometry.result(xp, (f.n * f.c, *f.i), acc, zeros=True)
+    planes, boxes = plane_blocks(xp, f, acc.itemsize)
+
+    def task(block: slice) -> None:
+        onto = gx[block]
+        for box in boxes:
+            gy = gys[(block, *box)]
+            share = tiles.scratch(xp, gy.shape, acc, "share")
+            share[...] = gy
+            divide(share, divisors(xp, f, box, count_include_pad, override), share)
+            for _, of_x, of_y in visits(tap_axes(f, box)):
+                onto[last_axes(of_x)] += share[last_axes(of_y)]
+
+    tiles.run(xp, task, planes)
+    return geometry.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
+
+
+def divisors(xp: Any, f: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:
+    """Return the divisor of every output of a box, (*o): a product of one count for each axis.
+
+    Input 1234 --(k = 3, s = 2, ceil mode)--> windows 123 34, divisors 3 2
+    Input 1234 --(k = 3, s = 2, p = 1)--> windows 012 234, divisors 3 3, or 2 3 without the padding
+    """
+    if override is not None:
+        given: Array = xp.full(tiles.extent(side), override)
+        return given
+    counts = []
+    for i, k, b, s, p in zip(f.i, f.k, side, f.s, f.p, strict=True):
+        first = xp.arange(b.start, b.stop) * s - p
+        lo, hi = (-p, i + p) if count_include_pad else (0, i)
+        last = first + min(k, i + 2 * p)  # all windows end at i + p
+        counts.append(xp.minimum(last, hi) - xp.maximum(first, lo))
+    divisor: Array = functools.reduce(operator.mul, xp.ix_(*counts))
+    return divisor
+
+
+def divide(total: Array, divisor: Array, out: Array) -> None:
+    """Write total / divisor: each real or imaginary part rounded once; integers truncate.
+
+    An integer divided down, and one more where it is no whole quotient and below zero.
+    """
+    xp = geometry.namespace(total)
+    if total.dtype.kind in "iu":
+        by = divisor.astype(total.dtype)
+        down = total // by
+        inexact = total - down * by != 0
+        below = (total < 0) != (by < 0)
+        xp.add(down, (inexact & below).astype(total.dtype), out=out)
+        return
+    real = total.real.dtype
+    count = out.dtype.itemsize // real.itemsize
+    parts = out.view(real).reshape(*out.shape, count)  # (..., 1), or (..., 2) for complex
+    xp.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
+    parts += 0  # a zero is +0, as in torch, whatever the signs of sum and divisor

@@ -1,0 +1,397 @@
+"""Convolution and its three gradients, N-d, as windows and matrix products over tiles.
+
+    conv          y = b + w @ columns(x)
+    grad_weight  gw = gy @ columns(x)^H
+    grad_input   gx = columns^H (w^H @ gy); at stride 1 the full correlation of gy with flipped w
+    grad_bias    gb = sum of gy
+
+`columns` lays the windows of a tile side by side, one row for each channel and tap, one column for
+each output (im2col); its adjoint adds them back (col2im). Where that would not serve, `taps`
+computes the same, one tap after the other.
+
+Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
+shape; P = prod(o) outputs of a tile, K = prod(k) taps.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refconv import geometry
+from refconv.engine import taps, tiles
+from refconv.engine.columns import Cut, columns, flat, kernels, planned, side_by_side
+from refconv.engine.columns import weight as weight_of
+from refconv.engine.patches import add_patch
+from refconv.engine.tiles import Box
+from refconv.geometry import Array, Conv, Ints
+from refconv.geometry.sizes import Pads, last_axes, window_extent
+
+PARTS = 8  # at least as many tasks are cut, so that threads have something to share
+
+
+# --------------------------------------------------------------------------- forward
+
+
+def conv(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Convolution (cross-correlation, as in every framework) over any number of spatial axes.
+
+        y[n, m, o] = b[m] + sum over c, k of x[n, c', o s + k d - p] w[m, c, k]
+
+    with c' = (m // (M / groups)) (C / groups) + c and zeros outside x.
+
+    Args:
+        x: (N, C, *i), or (C, *i) without a batch.
+        weight: (M, C / groups, *k); its rank sets the number of spatial axes.
+        bias: (M,) or None.
+        stride: s, one integer or one per spatial axis; at least 1.
+        padding: p, integers of at least 0, or 'valid' (none), or 'same' (stride 1 only: o = i; an
+            odd zero goes to the right).
+        dilation: d, at least 1.
+        groups: divides C and M.
+
+    Returns:
+        (N, M, *o), C-contiguous and new, o = floor((i + 2 p - d (k - 1) - 1) / s) + 1, of the dtype
+        of x. float16 is accumulated in float32 and rounded once; integers wrap.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: dtypes differ, shapes do not fit, a size is out of range.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285; the letters are theirs. Answers to
+    torch.nn.functional.conv1d, conv2d, conv3d; takes every rank and number dtype.
+
+    >>> import numpy as np
+    >>> x = np.arange(5.0).reshape(1, 1, 5)
+    >>> conv(x, np.array([[[1.0, 10.0]]]), stride=2)  # 0 + 10 * 1, 2 + 10 * 3
+    array([[[10., 32.]]])
+    """
+    xp = geometry.library(x=x, weight=weight, bias=bias)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
+    bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
+    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geometry.conv_bias(bias, f.g * f.m)
+
+    acc = geometry.accumulator(x.dtype)
+    y = correlate(f, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
+    return geometry.rounded(y, x.dtype).reshape(f.y_shape[unbatched:])
+
+
+def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
+    """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
+    xp = geometry.namespace(x)
+    y = geometry.result(xp, f.y_shape, x.dtype)
+    f, w = without_far_taps(f, w)
+    xs, by = x.reshape(f.n, f.g, f.c, *f.i), planned(xp, f, x.itemsize, beside=w)
+    if by is None:
+        y.fill(0)
+        taps.correlate(f, xs, w, y.reshape(f.n, f.g, f.m, *f.o))
+        return plus(y, bias)
+    by_columns(f, by, xs, w, bias, y.reshape(f.n, f.g, f.m, -1))
+    return y
+
+
+def without_far_taps(f: Conv, w: Array) -> tuple[Conv, Array]:
+    """Return the convolution and its weight, (g, m, c, *k), without taps that never meet x."""
+    by_group = w.reshape(f.g, f.m, f.c, *f.k)
+    f, kept = taps.reached(f)
+    return f, by_group[last_axes(kept)]
+
+
+def plus(y: Array, bias: Array | None) -> Array:
+    """Add one value for each channel onto y, (N, M, *o), and return it."""
+    if bias is not None:
+        with np.errstate(all="ignore"):
+            y += bias.reshape(-1, *(1,) * (y.ndim - 2)).astype(y.dtype, copy=False)
+    return y
+
+
+def by_columns(f: Conv, by: Cut, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
+    """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
+    xp = geometry.namespace(xs)
+    ws = kernels(f, by, w)  # (shifts, g, m, c taps)
+    bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(y.dtype, copy=False)
+
+    def task(tile: tuple[slice, slice, slice, Box]) -> None:
+        n, g, m, box = tile
+        at = flat(box, f.o)
+        one_image = n.stop - n.start == 1
+        outputs = (n.stop - n.start) * (at.stop - at.start)
+        shape = (g.stop - g.start, m.stop - m.start, outputs)
+        # (g, m, P) in place, or (g, m, n P) beside
+        out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
+        for c in by.channels:
+            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
+                kernel = ws[shift, g, m, by.rows(c)]
+                if c.start == shift == 0:
+                    xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
+                else:
+                    more = tiles.scratch(xp, shape, y.dtype, "more")
+                    out += xp.matmul(kernel, cols, out=more)
+        if bs is not None:
+            out += bs[g, m]
+        if not one_image:  # (g, m, n P) -> (n, g, m, P)
+            y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
+
+    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
+
+
+# --------------------------------------------------------------------------- gradient of the input
+
+
+def conv_grad_input(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Gradient of `conv` for its input; also transposed convolution.
+
+        gx[n, c', i] = sum over m, o, k with o s + k d - p = i of gy[n, m, o] conj(w[m, c, k])
+
+    y is linear in x, y = A x, so the gradient is the adjoint, gx = A^H gy: every product x w that
+    fed y[o] sends gy[o] conj(w) back to the same x. It is linear in gy, and its own gradients are
+    `conv(ggx, w)` for gy and `conv_grad_weight(ggx, gy)` for w.
+
+    Args:
+        input_shape: shape of x: (N, C, *i) or (C, *i).
+        weight: (M, C / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, dilation, groups: as in `conv`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `weight`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
+            shape than the output.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to torch.nn.grad.conv2d_input.
+
+    >>> import numpy as np
+    >>> gy = np.array([[[1.0, 2.0]]])
+    >>> conv_grad_input((1, 1, 5), np.array([[[1.0, 10.0]]]), gy, stride=2)
+    array([[[ 1., 10.,  2., 20.,  0.]]])
+    """
+    xp = geometry.library(weight=weight, grad_output=grad_output)
+    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = geometry.conv(
+        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    )
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = geometry.accumulator(weight.dtype)
+    w = conjugate(weight.astype(acc, copy=False))
+    gx = transposed(f, w, grad_output.astype(acc, copy=False))
+    return geometry.rounded(gx, weight.dtype).reshape(f.x_shape[unbatched:])
+
+
+def transposed(f: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
+    """Return gx = bias + columns^T (w^T @ gy), (N, C, *i): `correlate` with its matrix transposed.
+
+    The bias, one value for each channel of x, is that of a transposed convolution.
+    """
+    small, by_group = without_far_taps(f, w)
+    if max(small.s) == 1 and 0 not in small.k:
+        return full_correlation(small, by_group, gy, bias)
+    xp = geometry.namespace(gy)
+    gx, gys = geometry.result(xp, f.x_shape, gy.dtype, zeros=True), gy.reshape(f.n, f.g, f.m, *f.o)
+    gxs, by = gx.reshape(f.n, f.g, f.c, *f.i), planned(xp, small, gy.itemsize, adjoint=True)
+    if by is None:
+        taps.transposed(small, by_group, gys, gxs)
+    else:
+        scatter_columns(small, by, by_group, gys, gxs)
+    return plus(gx, bias)
+
+
+def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
+    """Return gx at stride 1: gy padded by d (k - 1) - p, correlated with w flipped, m c swapped.
+
+    With k' = k_last - k the condition o + k d - p = i reads o = i + k' d - (d (k_last) - p): the
+    same form again, reading gy.
+    """
+    spans = [window_extent(k, d) - 1 for k, d in zip(f.k, f.d, strict=True)]
+    p: Pads = tuple((a - lo, a - hi) for a, (lo, hi) in zip(spans, f.p, strict=True))
+    back = f._replace(m=f.c, c=f.m, i=f.o, o=f.i, p=p)
+    # (g, m, c, *k) -> (g, c, m, *k), flipped
+    by_channel = w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)
+    xp = geometry.namespace(w)
+    return correlate(back, gy, xp.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
+
+
+def scatter_columns(f: Conv, by: Cut, w: Array, gys: Array, gx: Array) -> None:
+    """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
+    xp = geometry.namespace(gys)
+    ws = kernels(f, by, w)[0]  # (g, m, c taps): the adjoint does not shift
+
+    def task(tile: tuple[slice, slice, slice]) -> None:
+        n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
+        kernel = ws[g, :, by.rows(c)].swapaxes(1, 2)  # (g, c K, m)
+        for box in by.boxes:
+            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
+            shape = (*kernel.shape[:2], outputs.shape[2])
+            cols = tiles.scratch(xp, shape, gys.dtype, "columns")
+            xp.matmul(kernel, outputs, out=cols)
+            # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
+            counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
+            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
+            add_patch(f, gx[n, g, c], by_window, box)
+
+    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.channels)))
+
+
+# --------------------------------------------------------------------------- gradient of the weight
+
+
+def conv_grad_weight(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Array:
+    """Gradient of `conv` for its weight.
+
+        gw[m, c, k] = sum over n, o of gy[n, m, o] conj(x[n, c', o s + k d - p])
+
+    y is linear in w: every product x w that fed y[o] sends gy[o] conj(x) back to the same w. Read
+    as a convolution, gy is the kernel that slides over x, stride and dilation exchanged. It is
+    linear in gy; its own gradients are `conv(x, ggw)` for gy and `conv_grad_input(ggw, gy)` for x.
+
+    Args:
+        x: (N, C, *i) or (C, *i).
+        weight_shape: (M, C / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, dilation, groups: as in `conv`.
+
+    Returns:
+        gw of `weight_shape`, new, of the dtype of `x`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
+            shape than the output.
+
+    Source: the transpose of the equation of `conv`. Answers to torch.nn.grad.conv2d_weight.
+
+    >>> import numpy as np
+    >>> x, gy = np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 2.0]]])
+    >>> conv_grad_weight(x, (1, 1, 2), gy, stride=2)  # 1 * 0 + 2 * 2, 1 * 1 + 2 * 3
+    array([[[4., 7.]]])
+    """
+    xp = geometry.library(x=x, grad_output=grad_output)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = geometry.conv(
+        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    )
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+
+    acc = geometry.accumulator(x.dtype)
+    xs = conjugate(x.astype(acc, copy=False))
+    gw = sum_over_outputs(f, xs, grad_output.astype(acc, copy=False))
+    return geometry.rounded(gw, x.dtype)
+
+
+def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
+    """Return gw = gy @ columns(x)^T, (M, c, *k): zero for a tap that never meets x."""
+    xp = geometry.namespace(x)
+    gw = geometry.result(xp, f.w_shape, x.dtype, zeros=True)
+    xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
+    f, met = without_far_taps(f, gw)
+    by = planned(xp, f, x.itemsize, beside=gy)
+    if by is None:
+        taps.sum_over_outputs(f, xs, gys, met)
+    else:
+        met[...] = sum_by_columns(f, by, xs, gys)
+    return gw
+
+
+def sum_by_columns(f: Conv, by: Cut, xs: Array, gys: Array) -> Array:
+    """Return gy @ columns(x)^T, (g, m, c, *k), tile by tile."""
+    xp = geometry.namespace(xs)
+    outputs = list(itertools.product(by.images, by.boxes))
+    room = tiles.room(xp, xs.itemsize) // (f.m * by.taps)  # for the products
+    channels = tiles.blocks(f.c, min(by.channels[0].stop, room))
+    groups = tiles.blocks(f.g, min(by.groups[0].stop, room // f.c))
+    # Sums over all outputs, in order; cut into parts only where there are few channels to share.
+    parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
+    sums = xp.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), xs.dtype)
+
+    def task(tile: tuple[int, slice, slice]) -> None:
+        part, g, c = tile
+        total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
+        product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
+        for number, (n, box) in enumerate(outputs[parts[part]]):
+            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
+            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
+                if number == 0:
+                    xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
+                else:
+                    total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
+
+    tiles.run(xp, task, list(itertools.product(range(len(parts)), groups, channels)))
+    with np.errstate(all="ignore"):
+        return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
+
+
+# --------------------------------------------------------------------------- gradient of the bias
+
+
+def conv_grad_bias(grad_output: Array) -> Array:
+    """Gradient of `conv` for its bias: gb[m] = sum over n, o of gy[n, m, o].
+
+    Every output of filter m has b[m] added once.
+
+    Args:
+        grad_output: gy, (N, M, *o), batched.
+
+    Returns:
+        gb, (M,), of the dtype of `grad_output`; float16 is summed in float32 and rounded once.
+
+    Raises:
+        TypeError, NotImplementedError: as `conv`.
+        RuntimeError: `grad_output` has fewer than three dimensions.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), readers' question.
+    Answers to the third result of torch.ops.aten.convolution_backward.
+
+    >>> import numpy as np
+    >>> conv_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    array([3., 7.])
+    """
+    xp = geometry.library(grad_output=grad_output)
+    gy = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.grad_bias(gy.shape)
+    gb: Array = xp.empty(gy.shape[1], gy.dtype)
+    acc = geometry.accumulator(gy.dtype)
+
+    def task(m: slice) -> None:
+        gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=acc)
+
+    tiles.run(xp, task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
+    return gb
+
+
+def conjugate(a: Array) -> Any:
+    """Return conj(a): `a` itself unless it is complex."""
+    return a.conj() if a.dtype.kind == "c" else a

@@ -1,0 +1,293 @@
+"""Max pooling: select the winner of each window; its gradient goes back to the winner.
+
+With the winners' indices saved, forward is a gather, y = x[indices], and the gradient its adjoint,
+a scatter, gx[indices] += gy. Each is the derivative of the other, so every order exists.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from refconv import geometry
+from refconv.engine import tiles
+from refconv.engine.planes import output_boxes, ravel, reads, tap_axes
+from refconv.engine.tiles import Box
+from refconv.engine.visits import Visits, visits
+from refconv.engine.winners import gather, has_negative_zero, lowest, scatter, visit
+from refconv.geometry import Array, Ints, Pool
+from refconv.geometry.sizes import last_axes
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Array: ...
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+
+
+@overload
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+
+
+def max_pool(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Array | tuple[Array, Array]:
+    """Max pooling over any number of spatial axes.
+
+        y[n, c, o] = max over k of x[n, c, o s + k d - p]
+
+    over the taps inside x: padding is never selected. Of equal values the first tap wins; a NaN
+    wins over all numbers, and of several the last, as in torch.
+
+    Args:
+        x: (N, C, *i), or (C, *i); of three axes, an integer `kernel_size` is refused as a guess.
+        kernel_size: k, one integer or one per spatial axis.
+        stride: s; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`.
+        dilation: d.
+        ceil_mode: round the output size up; the last window still starts inside x or its left
+            padding.
+        return_indices: also return the winners.
+
+    Returns:
+        (N, C, *o), new, of the dtype of x; with `return_indices` also int64 indices of the same
+        shape: the winner's flat position among the spatial axes of x.
+
+    Raises:
+        TypeError: an argument is no array, or no integer.
+        NotImplementedError: the dtype is bool, complex or no number.
+        RuntimeError: shapes do not fit, a size is out of range.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), the "winning unit".
+    Answers to torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every rank.
+    A window without any element (padding and dilation together) gives the lowest value, as in
+    torch; it has no index: asked for indices, this raises where torch's would lie outside x.
+
+    >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), (2,), return_indices=True)
+    (array([[[3., 2.]]]), array([[[1, 2]]]))
+    """
+    xp = geometry.library(x=x)
+    x = geometry.array("x", x, geometry.ORDERED, xp)
+    geometry.flag("return_indices", return_indices)
+    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    if return_indices:
+        geometry.every_window_has_an_index(f)
+    y, indices = winners(f, x, return_indices)
+    shape = f.y_shape[unbatched:]
+    return y.reshape(shape) if indices is None else (y.reshape(shape), indices.reshape(shape))
+
+
+def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
+    """Return the largest x of every window, (N C, *o), and its flat position, -1 if it has none.
+
+    The second is None unless it is asked for.
+    """
+    xp, planes = geometry.namespace(x), x.reshape(f.n * f.c, *f.i)
+    shape = (f.n * f.c, *f.o)
+    y = geometry.result(xp, shape, x.dtype)
+    indices = geometry.result(xp, shape, np.int64) if with_indices else None
+
+    def task(box: Box) -> None:
+        xs, best = planes[box[0]], y[box]
+        best.fill(lowest(x.dtype))
+        found = tap_axes(f, box[1:])
+        if not all(found):  # one window without any element: it is then the only one of its axis
+            if indices is not None:
+                indices[box] = -1
+            return
+        count = math.prod(map(len, found))
+        winner = tiles.scratch(xp, best.shape, np.min_scalar_type(count - 1), "winner")
+        winner[...] = first_taps(xp, f, box[1:], found)
+        for number, (_, of_x, of_y) in enumerate(visits(found)):
+            visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
+        # maximum takes 0 and -0 for equal; the first of them wins
+        signed = has_negative_zero(xs[last_axes(reads(found))])
+        if indices is not None or signed:
+            at = positions(f, box[1:], found, winner)
+            if signed:
+                best[...] = gather(xs, at)
+            if indices is not None:
+                indices[box] = at
+
+    tiles.run(xp, task, output_boxes(xp, f, x.itemsize))
+    return y, indices
+
+
+def window_starts(xp: Any, f: Pool, side: Box) -> list[Array]:
+    """Return o s - p along every axis, for a box of outputs."""
+    sizes = zip(side, f.s, f.p, strict=True)
+    return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
+
+
+def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[Visits]) -> Array:
+    """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
+    numbers = []
+    for start, d, axis in zip(window_starts(xp, f, side), f.d, found, strict=True):
+        tap = xp.maximum(0, -(start // d))
+        number = xp.searchsorted(xp.array([tap for tap, _, _ in axis]), tap)
+        numbers.append(xp.minimum(number, len(axis) - 1))
+    return ravel(numbers, tuple(map(len, found)))
+
+
+def positions(f: Pool, side: Box, found: Sequence[Visits], winner: Array) -> Array:
+    """Return the winners' flat positions o s - p + k d: one part for o and one for k."""
+    xp = geometry.namespace(winner)
+    corner = ravel(window_starts(xp, f, side), f.i)
+    steps = [xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, f.d, strict=True)]
+    at: Array = corner + ravel(steps, f.i).reshape(-1).take(winner)
+    return at.reshape(winner.shape)
+
+
+# --------------------------------------------------------------------------- gradient
+
+
+def max_pool_grad(
+    input_shape: Sequence[int],
+    indices: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    """Gradient of `max_pool`: everything to the winner.
+
+        gx[n, c, i] = sum over o with indices[n, c, o] = i of gy[n, c, o]
+
+    With the winners held fixed y = x[indices] is linear in x, and this is its adjoint; the gradient
+    of this for gy is `max_pool_select(ggx, indices)`. Overlapping windows are added in order of o.
+
+    Args:
+        input_shape: shape of x.
+        indices: int64, as returned by `max_pool`, of the shape of y; -1 for a window without any
+            element, which gives nothing.
+        grad_output: gy, of the shape of y.
+        kernel_size, stride, padding, dilation, ceil_mode: as in `max_pool`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `max_pool`; also if `indices` is not int64,
+            or holds a position outside x.
+
+    Source: Jefkine (2016), gradient routing. Answers to
+    torch.ops.aten.max_pool2d_with_indices_backward.
+
+    >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), (2,))
+    array([[[0., 5., 7., 0.]]])
+    """
+    xp = geometry.library(indices=indices, grad_output=grad_output)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    f, unbatched = geometry.pool(
+        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
+    )
+    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    indices = geometry.indices("indices", indices, grad_output.shape, f.i, xp, least=-1)
+
+    planes = (f.n * f.c, *f.o)
+    gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
+    return gx.reshape(f.x_shape[unbatched:])
+
+
+def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
+    """Take x at the winners of `max_pool`: y[n, c, o] = x[n, c, indices[n, c, o]].
+
+    It is the derivative of `max_pool` along x, and of `max_pool_grad` for its `grad_output`.
+
+    Args:
+        x: (..., *i).
+        indices: int64 flat positions among the last `rank` axes of x, (..., *o).
+        rank: the number of spatial axes.
+
+    Returns:
+        (..., *o), new, of the dtype of x.
+
+    Raises:
+        TypeError, NotImplementedError: x or `indices` is no array of numbers, or of int64.
+        RuntimeError: shapes do not fit, or a position lies outside x.
+
+    Source: the gather whose adjoint is `max_pool_grad`. Answers to torch.gather on flat planes.
+
+    >>> max_pool_select(np.array([[[4.0, 5.0, 6.0]]]), np.array([[[2, 0]]]), 1)
+    array([[[6., 4.]]])
+    """
+    xp = geometry.library(x=x, indices=indices)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    rank = geometry.integer("rank", rank)
+    at = geometry.selection(x.shape, indices, rank, xp)
+    planes = math.prod(at.shape[:-rank])
+    flat = x.reshape(planes, *x.shape[-rank:])
+    return gather(flat, at.reshape(planes, *at.shape[-rank:])).reshape(at.shape)
+
+
+def max_pool_scatter(
+    input_shape: Sequence[int], indices: Array, grad_output: Array, rank: int
+) -> Array:
+    """Add values onto the winners of any max pool: gx[n, c, indices[n, c, o]] += gy[n, c, o].
+
+    It is the adjoint of `max_pool_select`, in order of o: `max_pool_grad` and its kin without the
+    geometry, and the derivative of `max_unpool_grad`, which knows no pool.
+
+    Args:
+        input_shape: (..., *i).
+        indices: int64 flat positions among the last `rank` axes of `input_shape`, (..., *o).
+        grad_output: gy, of the shape of `indices`.
+        rank: the number of spatial axes.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
+
+    Raises:
+        TypeError, NotImplementedError: an argument is no array of numbers, or of int64.
+        RuntimeError: shapes do not fit, or a position lies outside x.
+
+    Source: the adjoint of a gather. Answers to torch.scatter_add on flat planes.
+
+    >>> max_pool_scatter((1, 1, 3), np.array([[[2, 0, 2]]]), np.array([[[1.0, 2.0, 4.0]]]), 1)
+    array([[[2., 0., 5.]]])
+    """
+    xp = geometry.library(indices=indices, grad_output=grad_output)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    shape = geometry.integers("input_shape", input_shape)
+    rank = geometry.integer("rank", rank)
+    at = geometry.selection(shape, indices, rank, xp)
+    geometry.matches("grad_output", grad_output, at.shape)
+    planes = (math.prod(shape[:-rank]), *at.shape[-rank:])
+    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(shape[-rank:]))
+    return gx.reshape(shape)

@@ -1,0 +1,228 @@
+"""Transposed convolution and its gradients, as the convolution gradients that they are.
+
+Let A be the convolution with this weight that leads from y back to x. Then
+
+    conv_transpose    y = b + A^T x        the input gradient of A, without the conjugate
+    grad_input       gx = conj(A) gy       A
+    grad_weight      gw = conj(x) * gy     the weight gradient of A: it reads gy, its output is x
+    grad_bias        gb = sum of gy
+
+so nothing is computed here that `refconv.fast.convolution` does not compute already: `transposed`,
+`correlate`, `sum_over_outputs`. The checked geometry f is that of A: its input is y, its output x.
+"""
+
+from collections.abc import Sequence
+
+from refconv import geometry
+from refconv.fast.convolution import (
+    conjugate,
+    conv_grad_bias,
+    correlate,
+    sum_over_outputs,
+    transposed,
+)
+from refconv.geometry import Array, Ints
+
+# --------------------------------------------------------------------------- forward
+
+
+def conv_transpose(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Array:
+    """Transposed convolution over any number of spatial axes.
+
+        y[n, m', o] = b[m'] + sum over c, i, k with i s + k d - p = o of x[n, c, i] w[c, m, k]
+
+    with c over one group and m' = (c // (C / groups)) (M / groups) + m: every input lays a copy of
+    the kernel, multiplied by its value, onto the output.
+
+        Input ab, kernel 123 --(stride 2)--> a1 a2 a3+b1 b2 b3
+
+    Args:
+        x: (N, C, *i), or (C, *i) without a batch.
+        weight: (C, M / groups, *k); its rank sets the number of spatial axes.
+        bias: (M,) or None.
+        stride: s, one integer or one per spatial axis; at least 1.
+        padding: p, integers of at least 0; what it removes from both ends of the output.
+        output_padding: a, integers of at least 0, smaller than stride or dilation; what it adds to
+            the output's far end. Not zeros: if p > 0, positions that were removed come back.
+        groups: divides C and M.
+        dilation: d, at least 1.
+
+    Returns:
+        (N, M, *o), C-contiguous and new, o = (i - 1) s - 2 p + d (k - 1) + a + 1, of the dtype of
+        x. float16 is accumulated in float32, bias included, and rounded once; integers wrap.
+
+    Raises:
+        TypeError: an argument is no array, or no integer; `padding` is a word.
+        NotImplementedError: the dtype is bool, object or no number.
+        RuntimeError: dtypes differ, shapes do not fit, a size is out of range.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to
+    torch.nn.functional.conv_transpose1d, conv_transpose2d, conv_transpose3d; takes every rank and
+    number dtype (torch: of the integers only int64).
+
+    >>> import numpy as np
+    >>> x, w = np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0]]])
+    >>> conv_transpose(x, w, stride=2)
+    array([[[ 1.,  2., 13., 20., 30.]]])
+    >>> conv_transpose(x, w, stride=2, padding=1, output_padding=1)
+    array([[[ 2., 13., 20., 30.]]])
+    """
+    xp = geometry.library(x=x, weight=weight, bias=bias)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
+    bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
+    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
+    f, unbatched = geometry.conv_transpose(
+        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+    )
+    geometry.conv_bias(bias, f.g * f.c)
+
+    acc = geometry.accumulator(x.dtype)
+    y = transposed(f, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)
+    return geometry.rounded(y, x.dtype).reshape(f.x_shape[unbatched:])
+
+
+# --------------------------------------------------------------------------- gradients
+
+
+def conv_transpose_grad_input(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Array:
+    """Gradient of `conv_transpose` for its input: a convolution of the output's gradient.
+
+        gx[n, c, i] = sum over m, k of gy[n, m', i s + k d - p] conj(w[c, m, k])
+
+    y = A^T x, so gx = (A^T)^H gy = conj(A) gy. It is linear in gy; its own gradients are
+    `conv_transpose(ggx, w)` for gy and `conv_transpose_grad_weight(ggx, gy)` for w.
+
+    Args:
+        input_shape: shape of x: (N, C, *i) or (C, *i).
+        weight: (C, M / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, output_padding, groups, dilation: as in `conv_transpose`.
+
+    Returns:
+        gx of `input_shape`, new, of the dtype of `weight`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv_transpose`; also if `grad_output` has
+            another shape than the output.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to the first result of
+    torch.ops.aten.convolution_backward with transposed=True.
+
+    >>> import numpy as np
+    >>> gy, w = np.array([[[1.0, 2.0, 3.0, 4.0, 5.0]]]), np.array([[[1.0, 10.0, 100.0]]])
+    >>> conv_transpose_grad_input((1, 1, 2), w, gy, stride=2)
+    array([[[321., 543.]]])
+    """
+    xp = geometry.library(weight=weight, grad_output=grad_output)
+    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
+    f, unbatched = geometry.conv_transpose(
+        input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
+    )
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
+
+    acc = geometry.accumulator(weight.dtype)
+    w = conjugate(weight.astype(acc, copy=False))
+    gx = correlate(f, grad_output.astype(acc, copy=False), w)
+    return geometry.rounded(gx, weight.dtype).reshape(f.y_shape[unbatched:])
+
+
+def conv_transpose_grad_weight(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Array:
+    """Gradient of `conv_transpose` for its weight.
+
+        gw[c, m, k] = sum over n, i of conj(x[n, c, i]) gy[n, m', i s + k d - p]
+
+    The weight gradient of A, in which x is what A puts out and gy is what it reads. It is linear in
+    gy; its own gradients are `conv_transpose(x, ggw)` for gy and `conv_transpose_grad_input(ggw,
+    gy)` for x.
+
+    Args:
+        x: (N, C, *i) or (C, *i).
+        weight_shape: (C, M / groups, *k).
+        grad_output: gy, (N, M, *o) or (M, *o).
+        stride, padding, output_padding, groups, dilation: as in `conv_transpose`.
+
+    Returns:
+        gw of `weight_shape`, new, of the dtype of `x`.
+
+    Raises:
+        TypeError, NotImplementedError, RuntimeError: as `conv_transpose`; also if `grad_output` has
+            another shape than the output.
+
+    Source: the transpose of the equation of `conv_transpose`. Answers to the second result of
+    torch.ops.aten.convolution_backward with transposed=True.
+
+    >>> import numpy as np
+    >>> x, gy = np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0, 4.0, 5.0]]])
+    >>> conv_transpose_grad_weight(x, (1, 1, 3), gy, stride=2)  # 1 + 10 * 3, 2 + 10 * 4, ...
+    array([[[31., 42., 53.]]])
+    """
+    xp = geometry.library(x=x, grad_output=grad_output)
+    x = geometry.array("x", x, geometry.NUMBERS, xp)
+    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
+    geometry.same_dtype(("x", x), ("grad_output", grad_output))
+    f, unbatched = geometry.conv_transpose(
+        x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
+        weight_name="weight_shape",
+    )  # fmt: skip
+    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
+
+    acc = geometry.accumulator(x.dtype)
+    gw = sum_over_outputs(
+        f, grad_output.astype(acc, copy=False), conjugate(x.astype(acc, copy=False))
+    )
+    return geometry.rounded(gw, x.dtype)
+
+
+def conv_transpose_grad_bias(grad_output: Array) -> Array:
+    """Gradient of `conv_transpose` for its bias: gb[m] = sum over n, o of gy[n, m, o].
+
+    The bias enters as in `conv`, so this is `conv_grad_bias`.
+
+    Args:
+        grad_output: gy, (N, M, *o), batched.
+
+    Returns:
+        gb, (M,), of the dtype of `grad_output`; float16 is summed in float32 and rounded once.
+
+    Raises:
+        TypeError, NotImplementedError: as `conv_transpose`.
+        RuntimeError: `grad_output` has fewer than three dimensions.
+
+    Source: as `conv_grad_bias`. Answers to the third result of
+    torch.ops.aten.convolution_backward with transposed=True.
+
+    >>> import numpy as np
+    >>> conv_transpose_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    array([3., 7.])
+    """
+    return conv_grad_bias(grad_output)

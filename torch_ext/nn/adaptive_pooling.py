@@ -1,0 +1,72 @@
+"""The layers of adaptive pooling."""
+
+from torch import Tensor, nn
+
+from torch_ext import functional
+from torch_ext.nn.max_pooling import Pooled
+from torch_ext.nn.scripting import Unscriptable
+
+
+class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, Unscriptable):
+    """`torch.nn.AdaptiveAvgPool1d` by `torch_ext.functional.adaptive_avg_pool1d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the averages."""
+        return functional.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, Unscriptable):
+    """`torch.nn.AdaptiveAvgPool2d` by `torch_ext.functional.adaptive_avg_pool2d`."""
+
+    output_size: int | tuple[int | None, int | None]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the averages."""
+        return functional.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, Unscriptable):
+    """`torch.nn.AdaptiveAvgPool3d` by `torch_ext.functional.adaptive_avg_pool3d`."""
+
+    output_size: int | tuple[int | None, int | None, int | None]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the averages."""
+        return functional.adaptive_avg_pool3d(input, self.output_size)
+
+
+class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, Unscriptable):
+    """`torch.nn.AdaptiveMaxPool1d` by `torch_ext.functional.adaptive_max_pool1d`."""
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.adaptive_max_pool1d(
+            input, self.output_size, self.return_indices
+        )
+        return pooled
+
+
+class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
+    """`torch.nn.AdaptiveMaxPool2d` by `torch_ext.functional.adaptive_max_pool2d`."""
+
+    output_size: int | tuple[int | None, int | None]
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.adaptive_max_pool2d(
+            input, self.output_size, self.return_indices
+        )
+        return pooled
+
+
+class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, Unscriptable):
+    """`torch.nn.AdaptiveMaxPool3d` by `torch_ext.functional.adaptive_max_pool3d`."""
+
+    output_size: int | tuple[int | None, int | None, int | None]
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.adaptive_max_pool3d(
+            input, self.output_size, self.return_indices
+        )
+        return pooled

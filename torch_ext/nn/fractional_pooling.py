@@ -1,0 +1,44 @@
+"""The layers of fractional max pooling."""
+
+from torch import Tensor, nn
+
+from torch_ext import functional
+from torch_ext.nn.max_pooling import Pooled
+from torch_ext.nn.scripting import Unscriptable
+
+
+class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
+    """`torch.nn.FractionalMaxPool2d` by `torch_ext.functional.fractional_max_pool2d`."""
+
+    output_ratio: tuple[float, float]
+    _random_samples: Tensor | None
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.fractional_max_pool2d(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            self._random_samples,
+        )
+        return pooled
+
+
+class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
+    """`torch.nn.FractionalMaxPool3d` by `torch_ext.functional.fractional_max_pool3d`."""
+
+    _random_samples: Tensor | None
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.fractional_max_pool3d(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            self._random_samples,
+        )
+        return pooled

@@ -1,0 +1,63 @@
+"""The layers of max pooling.
+
+They take `return_indices` before `ceil_mode`, the functions after it; their forwards name both. The
+annotations of all pooling layers are narrower than torch's where its layers refuse the rest.
+"""
+
+from torch import Tensor, nn
+
+from torch_ext import functional
+from torch_ext.nn.scripting import Unscriptable
+
+Pooled = Tensor | tuple[Tensor, Tensor]  # with the indices, if the layer's `return_indices` is set
+
+
+class MaxPool1d(nn.MaxPool1d, Unscriptable):
+    """`torch.nn.MaxPool1d` by `torch_ext.functional.max_pool1d`."""
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.max_pool1d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+        return pooled
+
+
+class MaxPool2d(nn.MaxPool2d, Unscriptable):
+    """`torch.nn.MaxPool2d` by `torch_ext.functional.max_pool2d`."""
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+        return pooled
+
+
+class MaxPool3d(nn.MaxPool3d, Unscriptable):
+    """`torch.nn.MaxPool3d` by `torch_ext.functional.max_pool3d`."""
+
+    def forward(self, input: Tensor) -> Pooled:
+        """Return the maxima, and where they were if `return_indices`."""
+        pooled: Pooled = functional.max_pool3d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+        return pooled
