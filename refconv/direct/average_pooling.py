@@ -12,7 +12,7 @@ from refconv.geometry import Array, Ints, Pool
 from refconv.geometry.sizes import Shape
 
 
-def divisor(f: Pool, o: Shape, count_include_pad: bool, divisor_override: int | None) -> int:
+def divisor(geo: Pool, o: Shape, count_include_pad: bool, divisor_override: int | None) -> int:
     """Return what the sum of window o is divided by.
 
     The override if there is one; else the number of its taps inside the input, or, counting the
@@ -21,7 +21,7 @@ def divisor(f: Pool, o: Shape, count_include_pad: bool, divisor_override: int | 
     if divisor_override is not None:
         return divisor_override
     count = 1
-    for o_, i, k, s, p in zip(o, f.i, f.k, f.s, f.p, strict=True):
+    for o_, i, k, s, p in zip(o, geo.i, geo.k, geo.s, geo.p, strict=True):
         first, end = (-p, i + p) if count_include_pad else (0, i)
         count *= sum(first <= o_ * s - p + k_ < end for k_ in range(k))
     return count
@@ -58,19 +58,19 @@ def avg_pool(
     """y[o] = (sum of x over window o) / divisor; see `refconv.avg_pool`."""
     x = geometry.array("x", x, NUMBERS)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = geometry.divisor(f, count_include_pad, divisor_override, x.dtype)
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    override = geometry.divisor(geo, count_include_pad, divisor_override, x.dtype)
 
     acc = geometry.summing(x.dtype)
-    xs = x.reshape(f.x_shape).astype(acc)
-    y = np.zeros(f.y_shape, acc)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
-            for i in window(f, o):
+    xs = x.reshape(geo.x_shape).astype(acc)
+    y = np.zeros(geo.y_shape, acc)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
+            for i in window(geo, o):
                 y[(n, c, *o)] += xs[(n, c, *i)]
-            count = divisor(f, o, count_include_pad, override)
+            count = divisor(geo, o, count_include_pad, override)
             y[(n, c, *o)] = 0 + divide(y[(n, c, *o)], count)  # a zero is +0, as in torch
-    return y.reshape(f.y_shape[unbatched:]).astype(x.dtype)
+    return y.reshape(geo.y_shape[unbatched:]).astype(x.dtype)
 
 
 @np.errstate(all="ignore")
@@ -87,19 +87,19 @@ def avg_pool_grad(
     """gx[i] = sum of gy / divisor over the windows that hold i; see `refconv.avg_pool_grad`."""
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
-    override = geometry.divisor(f, count_include_pad, divisor_override, grad_output.dtype)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    override = geometry.divisor(geo, count_include_pad, divisor_override, grad_output.dtype)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.summing(grad_output.dtype)
-    gy = grad_output.reshape(f.y_shape).astype(acc)
-    gx = np.zeros(f.x_shape, acc)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
-            count = divisor(f, o, count_include_pad, override)
+    gy = grad_output.reshape(geo.y_shape).astype(acc)
+    gx = np.zeros(geo.x_shape, acc)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
+            count = divisor(geo, o, count_include_pad, override)
             share = divide(gy[(n, c, *o)], count)
-            for i in window(f, o):
+            for i in window(geo, o):
                 gx[(n, c, *i)] += share
-    return gx.reshape(f.x_shape[unbatched:]).astype(grad_output.dtype)
+    return gx.reshape(geo.x_shape[unbatched:]).astype(grad_output.dtype)

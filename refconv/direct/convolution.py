@@ -15,23 +15,23 @@ from refconv.geometry.sizes import Shape
 NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
 
 
-def products(f: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
+def products(geo: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
     """Yield the index into x, w and y of every product in y += x w.
 
     y[n, m, o] = sum over c, k of x[n, c', o s + k d - p] w[m, c, k], c' = c + C/G (group of m);
     a product outside the input is left out, which is what zero padding means.
     """
-    for n, g, m in np.ndindex(f.n, f.g, f.m):
-        for o in np.ndindex(f.o):
-            for c in range(f.c):
-                for k in np.ndindex(f.k):
+    for n, g, m in np.ndindex(geo.n, geo.g, geo.m):
+        for o in np.ndindex(geo.o):
+            for c in range(geo.c):
+                for k in np.ndindex(geo.k):
                     i = tuple(
                         o_ * s + k_ * d - before
-                        for o_, s, k_, d, (before, _) in zip(o, f.s, k, f.d, f.p, strict=True)
+                        for o_, s, k_, d, (before, _) in zip(o, geo.s, k, geo.d, geo.p, strict=True)
                     )
-                    if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
-                        filter_ = g * f.m + m
-                        yield (n, g * f.c + c, *i), (filter_, c, *k), (n, filter_, *o)
+                    if all(0 <= i_ < size for i_, size in zip(i, geo.i, strict=True)):
+                        filter_ = g * geo.m + m
+                        yield (n, g * geo.c + c, *i), (filter_, c, *k), (n, filter_, *o)
 
 
 @np.errstate(all="ignore")
@@ -49,16 +49,16 @@ def conv(
     weight = geometry.array("weight", weight, NUMBERS)
     bias = None if bias is None else geometry.array("bias", bias, NUMBERS)
     geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
-    geometry.conv_bias(bias, f.g * f.m)
+    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geometry.conv_bias(bias, geo.g * geo.m)
 
     acc = geometry.accumulator(x.dtype)
-    xs, ws = x.reshape(f.x_shape).astype(acc), weight.astype(acc)
-    y = np.zeros(f.y_shape, acc)
-    for at_x, at_w, at_y in products(f):
+    xs, ws = x.reshape(geo.x_shape).astype(acc), weight.astype(acc)
+    y = np.zeros(geo.y_shape, acc)
+    for at_x, at_w, at_y in products(geo):
         y[at_y] += xs[at_x] * ws[at_w]
     if bias is not None:
-        for n, m in np.ndindex(f.n, f.g * f.m):
+        for n, m in np.ndindex(geo.n, geo.g * geo.m):
             y[n, m] += bias[m].astype(acc) if acc.kind != "O" else bias[m]
     y = y.astype(x.dtype)
     return y[0] if unbatched else y
@@ -78,15 +78,15 @@ def conv_grad_input(
     weight = geometry.array("weight", weight, NUMBERS)
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
     geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.accumulator(weight.dtype)
-    ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
-    gx = np.zeros(f.x_shape, acc)
-    for at_x, at_w, at_y in products(f):
+    ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(geo.y_shape).astype(acc)
+    gx = np.zeros(geo.x_shape, acc)
+    for at_x, at_w, at_y in products(geo):
         gx[at_x] += gy[at_y] * ws[at_w]
     gx = gx.astype(weight.dtype)
     return gx[0] if unbatched else gx
@@ -106,15 +106,18 @@ def conv_grad_weight(
     x = geometry.array("x", x, NUMBERS)
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
     geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.accumulator(x.dtype)
-    xs, gy = conjugate(x.reshape(f.x_shape).astype(acc)), grad_output.reshape(f.y_shape).astype(acc)
-    gw = np.zeros(f.w_shape, acc)
-    for at_x, at_w, at_y in products(f):
+    xs, gy = (
+        conjugate(x.reshape(geo.x_shape).astype(acc)),
+        grad_output.reshape(geo.y_shape).astype(acc),
+    )
+    gw = np.zeros(geo.w_shape, acc)
+    for at_x, at_w, at_y in products(geo):
         gw[at_w] += gy[at_y] * xs[at_x]
     return gw.astype(x.dtype)
 

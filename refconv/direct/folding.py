@@ -12,19 +12,19 @@ from refconv.geometry.sizes import Shape
 NUMBERS = geometry.NUMBERS + "bO"  # object arrays (fractions, big integers) run here too
 
 
-def taps(f: Conv) -> Iterator[tuple[Shape, Shape]]:
+def taps(geo: Conv) -> Iterator[tuple[Shape, Shape]]:
     """Yield the index into x, (N, C, *i), and into the columns, (N, C, *k, *o), of every tap.
 
     A tap outside x is left out, which is what zero padding means.
     """
-    for n, c in np.ndindex(f.n, f.c):
-        for k in np.ndindex(f.k):
-            for o in np.ndindex(f.o):
+    for n, c in np.ndindex(geo.n, geo.c):
+        for k in np.ndindex(geo.k):
+            for o in np.ndindex(geo.o):
                 i = tuple(
                     o_ * s + k_ * d - before
-                    for o_, s, k_, d, (before, _) in zip(o, f.s, k, f.d, f.p, strict=True)
+                    for o_, s, k_, d, (before, _) in zip(o, geo.s, k, geo.d, geo.p, strict=True)
                 )
-                if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
+                if all(0 <= i_ < size for i_, size in zip(i, geo.i, strict=True)):
                     yield (n, c, *i), (n, c, *k, *o)
 
 
@@ -37,11 +37,11 @@ def unfold(
 ) -> Array:
     """cols[c k, o] = x[c, o s + k d - p]; see `refconv.unfold`."""
     x = geometry.array("x", x, NUMBERS)
-    f, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
-    xs, cols = x.reshape(f.x_shape), np.zeros((f.n, f.c, *f.k, *f.o), x.dtype)
-    for at_x, at_cols in taps(f):
+    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
+    xs, cols = x.reshape(geo.x_shape), np.zeros((geo.n, geo.c, *geo.k, *geo.o), x.dtype)
+    for at_x, at_cols in taps(geo):
         cols[at_cols] = xs[at_x]
-    return cols.reshape((f.n, f.m, math.prod(f.o))[unbatched:])
+    return cols.reshape((geo.n, geo.m, math.prod(geo.o))[unbatched:])
 
 
 @np.errstate(all="ignore")
@@ -55,9 +55,12 @@ def fold(
 ) -> Array:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i; see `refconv.fold`."""
     cols = geometry.array("cols", cols, NUMBERS)
-    f, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
     acc = geometry.accumulator(cols.dtype)
-    by_window, x = cols.reshape(f.n, f.c, *f.k, *f.o).astype(acc), np.zeros(f.x_shape, acc)
-    for at_x, at_cols in taps(f):
+    by_window, x = (
+        cols.reshape(geo.n, geo.c, *geo.k, *geo.o).astype(acc),
+        np.zeros(geo.x_shape, acc),
+    )
+    for at_x, at_cols in taps(geo):
         x[at_x] += by_window[at_cols]
-    return x.astype(cols.dtype).reshape(f.x_shape[unbatched:])
+    return x.astype(cols.dtype).reshape(geo.x_shape[unbatched:])

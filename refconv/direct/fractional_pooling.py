@@ -21,11 +21,11 @@ def start(i: int, o: int, k: int, j: int, u: Any) -> int:
     return min(int((number(j) + u) * alpha) - int(u * alpha), i - k)
 
 
-def window(f: Maps, k: Shape, o: Shape, u: Array) -> Iterator[Shape]:
+def window(geo: Maps, k: Shape, o: Shape, u: Array) -> Iterator[Shape]:
     """Yield the input positions of one window; u has one number per axis, two of them reversed."""
     u = u[::-1] if len(k) == 2 else u
     sides = []
-    for axis, (i, size, k_, j) in enumerate(zip(f.i, f.o, k, o, strict=True)):
+    for axis, (i, size, k_, j) in enumerate(zip(geo.i, geo.o, k, o, strict=True)):
         first = start(i, size, k_, j, u[axis])
         sides.append(range(first, first + k_))
     return itertools.product(*sides)
@@ -42,17 +42,17 @@ def fractional_max_pool(
     """y[o] = the largest x of window o, at random fractions; see `refconv.fractional_max_pool`."""
     x = geometry.array("x", x, ORDERED)
     geometry.flag("return_indices", return_indices)
-    f, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = geometry.samples(random_samples, f, k, x.dtype)
+    geo, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
+    u = geometry.samples(random_samples, geo, k, x.dtype)
 
-    xs = x.reshape(f.x_shape)
-    y = np.empty(f.y_shape, x.dtype)
-    indices = np.empty(f.y_shape, np.int64)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
-            winner = largest(xs[n, c], window(f, k, o, u[n, c]))
+    xs = x.reshape(geo.x_shape)
+    y = np.empty(geo.y_shape, x.dtype)
+    indices = np.empty(geo.y_shape, np.int64)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
+            winner = largest(xs[n, c], window(geo, k, o, u[n, c]))
             y[(n, c, *o)] = xs[(n, c, *winner)]
-            indices[(n, c, *o)] = np.ravel_multi_index(winner, f.i)
+            indices[(n, c, *o)] = np.ravel_multi_index(winner, geo.i)
     y, indices = (y[0], indices[0]) if unbatched else (y, indices)
     return (y, indices) if return_indices else y
 
@@ -67,10 +67,10 @@ def fractional_max_pool_grad(
 ) -> Array:
     """gx[i] = sum of gy over the windows that i won; see `refconv.fractional_max_pool_grad`."""
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    f, _, unbatched = geometry.fractional(
+    geo, _, unbatched = geometry.fractional(
         input_shape, kernel_size, output_size, output_ratio, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, f.i).reshape(f.y_shape)
-    gx = scatter(at, grad_output.reshape(f.y_shape), f.i)
-    return gx.reshape(f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, grad_output.shape, geo.i).reshape(geo.y_shape)
+    gx = scatter(at, grad_output.reshape(geo.y_shape), geo.i)
+    return gx.reshape(geo.x_shape[unbatched:])

@@ -14,14 +14,14 @@ NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run 
 ORDERED = geometry.ORDERED + "O"
 
 
-def window(f: Pool, o: Shape) -> Iterator[Shape]:
+def window(geo: Pool, o: Shape) -> Iterator[Shape]:
     """Yield the input positions o s + k d - p of one window, in order of k, that lie inside x."""
-    for k in np.ndindex(f.k):
+    for k in np.ndindex(geo.k):
         i = tuple(
             o_ * s + k_ * d - before
-            for o_, s, k_, d, before in zip(o, f.s, k, f.d, f.p, strict=True)
+            for o_, s, k_, d, before in zip(o, geo.s, k, geo.d, geo.p, strict=True)
         )
-        if all(0 <= i_ < size for i_, size in zip(i, f.i, strict=True)):
+        if all(0 <= i_ < size for i_, size in zip(i, geo.i, strict=True)):
             yield i
 
 
@@ -49,21 +49,21 @@ def max_pool(
     """y[o] = the largest x of window o, first of equals, last NaN; see `refconv.max_pool`."""
     x = geometry.array("x", x, ORDERED)
     geometry.flag("return_indices", return_indices)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
-        geometry.every_window_has_an_index(f)
+        geometry.every_window_has_an_index(geo)
 
-    xs = x.reshape(f.x_shape)
-    y = np.empty(f.y_shape, x.dtype)
-    indices = np.empty(f.y_shape, np.int64)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
-            if next(window(f, o), None) is None:
+    xs = x.reshape(geo.x_shape)
+    y = np.empty(geo.y_shape, x.dtype)
+    indices = np.empty(geo.y_shape, np.int64)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
+            if next(window(geo, o), None) is None:
                 y[(n, c, *o)] = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
                 continue
-            winner = largest(xs[n, c], window(f, o))
+            winner = largest(xs[n, c], window(geo, o))
             y[(n, c, *o)] = xs[(n, c, *winner)]
-            indices[(n, c, *o)] = np.ravel_multi_index(winner, f.i)
+            indices[(n, c, *o)] = np.ravel_multi_index(winner, geo.i)
     y, indices = (y[0], indices[0]) if unbatched else (y, indices)
     return (y, indices) if return_indices else y
 
@@ -80,13 +80,15 @@ def max_pool_grad(
 ) -> Array:
     """gx[i] = sum of gy over the windows that i won; see `refconv.max_pool_grad`."""
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, f.i, least=-1).reshape(f.y_shape)
-    gx = scatter(at, grad_output.reshape(f.y_shape), f.i)
-    return gx.reshape(f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, grad_output.shape, geo.i, least=-1).reshape(
+        geo.y_shape
+    )
+    gx = scatter(at, grad_output.reshape(geo.y_shape), geo.i)
+    return gx.reshape(geo.x_shape[unbatched:])
 
 
 @np.errstate(all="ignore")

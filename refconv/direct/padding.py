@@ -32,16 +32,16 @@ def source(o: int, i: int, before: int, after: int, mode: str) -> int | None:
     return None
 
 
-def copies(f: Pad, mode: str) -> Iterator[tuple[Shape, Shape]]:
+def copies(geo: Pad, mode: str) -> Iterator[tuple[Shape, Shape]]:
     """Yield the index into x and y of every element that is copied."""
-    for o in np.ndindex(f.o):
+    for o in np.ndindex(geo.o):
         found = [
             source(o_, i, before, after, mode)
-            for o_, i, (before, after) in zip(o, f.i, f.p, strict=True)
+            for o_, i, (before, after) in zip(o, geo.i, geo.p, strict=True)
         ]
         i = tuple(v for v in found if v is not None)
         if len(i) == len(o):
-            for lead in np.ndindex(f.lead):
+            for lead in np.ndindex(geo.lead):
                 yield (*lead, *i), (*lead, *o)
 
 
@@ -53,9 +53,9 @@ def pad(
 ) -> Array:
     """y[o] = x[source of o], or the value where there is none; see `refconv.pad`."""
     x = geometry.array("x", x, NUMBERS + "b")
-    f = geometry.pad(x.shape, padding, mode)
-    y = np.full(f.y_shape, geometry.fill_value(value, mode, x.dtype), x.dtype)
-    for at_x, at_y in copies(f, mode):
+    geo = geometry.pad(x.shape, padding, mode)
+    y = np.full(geo.y_shape, geometry.fill_value(value, mode, x.dtype), x.dtype)
+    for at_x, at_y in copies(geo, mode):
         y[at_y] = x[at_x]
     return y
 
@@ -69,10 +69,10 @@ def pad_grad(
 ) -> Array:
     """gx[i] = sum of gy over the outputs that copy x[i]; see `refconv.pad_grad`."""
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    f = geometry.pad(input_shape, padding, mode, "input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape)
-    gx = np.zeros(f.x_shape, geometry.accumulator(grad_output.dtype))
+    geo = geometry.pad(input_shape, padding, mode, "input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape)
+    gx = np.zeros(geo.x_shape, geometry.accumulator(grad_output.dtype))
     gy = grad_output.astype(gx.dtype)
-    for at_x, at_y in copies(f, mode):
+    for at_x, at_y in copies(geo, mode):
         gx[at_x] += gy[at_y]
     return gx.astype(grad_output.dtype)

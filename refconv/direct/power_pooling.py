@@ -28,20 +28,20 @@ def lp_pool(
     x = geometry.array("x", x, FLOATS)
     p = geometry.norm_type(norm_type)
     geometry.flag("mathematical", mathematical)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
 
-    xs = x.reshape(f.x_shape)
-    y = np.empty(f.y_shape, x.dtype)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
+    xs = x.reshape(geo.x_shape)
+    y = np.empty(geo.y_shape, x.dtype)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
             if math.isinf(p):
-                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(f, o))
+                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(geo, o))
                 y[(n, c, *o)] = abs(xs[(n, c, *winner)])
             else:
-                inside = [xs[(n, c, *i)] for i in window(f, o)]
-                v = sum_of_powers(inside, p, math.prod(f.k), mathematical)
+                inside = [xs[(n, c, *i)] for i in window(geo, o)]
+                v = sum_of_powers(inside, p, math.prod(geo.k), mathematical)
                 y[(n, c, *o)] = power(v, 1 / p)
-    return y.reshape(f.y_shape[unbatched:])
+    return y.reshape(geo.y_shape[unbatched:])
 
 
 @np.errstate(all="ignore")
@@ -61,20 +61,20 @@ def lp_pool_grad(
     geometry.same_dtype(("x", x), ("grad_output", grad_output))
     p = geometry.norm_type(norm_type)
     geometry.flag("mathematical", mathematical)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.accumulator(x.dtype)
-    xs, gy = x.reshape(f.x_shape), grad_output.reshape(f.y_shape)
-    gu = np.zeros(f.x_shape, acc)
-    whole = math.prod(f.k)
-    for n, c in np.ndindex(f.n, f.c):
-        for o in np.ndindex(f.o):
+    xs, gy = x.reshape(geo.x_shape), grad_output.reshape(geo.y_shape)
+    gu = np.zeros(geo.x_shape, acc)
+    whole = math.prod(geo.k)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for o in np.ndindex(geo.o):
             if math.isinf(p):
-                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(f, o))
+                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(geo, o))
                 gu[(n, c, *winner)] += gy[(n, c, *o)]
                 continue
-            inside = list(window(f, o))
+            inside = list(window(geo, o))
             v = sum_of_powers([xs[(n, c, *i)] for i in inside], p, whole, mathematical)
             gv = gy[(n, c, *o)] * times(power(v, 1 / p - 1), 1 / p) if v != 0 else 0 * v
             gv = gv if v == v else 0 * gv
@@ -82,7 +82,7 @@ def lp_pool_grad(
             for i in inside:
                 gu[(n, c, *i)] += share
     gx = gu.astype(x.dtype)
-    for i in np.ndindex(f.x_shape):
+    for i in np.ndindex(geo.x_shape):
         v, sign = xs[i], (xs[i] > 0) * 1 - (xs[i] < 0) * 1
         if math.isinf(p):
             gx[i] = gx[i] * type(v)(sign)

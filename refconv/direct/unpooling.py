@@ -20,15 +20,15 @@ def max_unpool(
 ) -> Array:
     """y[indices[i]] = x[i], the last of duplicates; see `refconv.max_unpool`."""
     x = geometry.array("x", x, NUMBERS)
-    f, unbatched = geometry.unpool(x.shape, kernel_size, stride, padding, output_size)
-    at = geometry.indices("indices", indices, x.shape, f.o).reshape(f.x_shape)
+    geo, unbatched = geometry.unpool(x.shape, kernel_size, stride, padding, output_size)
+    at = geometry.indices("indices", indices, x.shape, geo.o).reshape(geo.x_shape)
 
-    xs = x.reshape(f.x_shape)
-    y = np.zeros((f.n, f.c, math.prod(f.o)), x.dtype)
-    for n, c in np.ndindex(f.n, f.c):
-        for i in np.ndindex(f.i):
+    xs = x.reshape(geo.x_shape)
+    y = np.zeros((geo.n, geo.c, math.prod(geo.o)), x.dtype)
+    for n, c in np.ndindex(geo.n, geo.c):
+        for i in np.ndindex(geo.i):
             y[n, c, at[(n, c, *i)]] = xs[(n, c, *i)]
-    return y.reshape(f.y_shape[unbatched:])
+    return y.reshape(geo.y_shape[unbatched:])
 
 
 def max_unpool_grad(
@@ -45,15 +45,15 @@ def max_unpool_grad(
     grad_output = geometry.array("grad_output", grad_output, NUMBERS)
     shape = geometry.array("indices", indices, "i").shape
     geometry.flag("strict", strict)
-    f, unbatched = geometry.unpool(shape, kernel_size, stride, padding, output_size, "indices")
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, shape, f.o).reshape(f.x_shape)
+    geo, unbatched = geometry.unpool(shape, kernel_size, stride, padding, output_size, "indices")
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, shape, geo.o).reshape(geo.x_shape)
 
-    gy = grad_output.reshape(f.n, f.c, math.prod(f.o))
-    gx = np.zeros(f.x_shape, grad_output.dtype)
-    for n, c in np.ndindex(f.n, f.c):
+    gy = grad_output.reshape(geo.n, geo.c, math.prod(geo.o))
+    gx = np.zeros(geo.x_shape, grad_output.dtype)
+    for n, c in np.ndindex(geo.n, geo.c):
         taken = set()
-        for i in reversed(list(np.ndindex(f.i))):
+        for i in reversed(list(np.ndindex(geo.i))):
             m = int(at[(n, c, *i)])
             if not strict or m not in taken:
                 gx[(n, c, *i)] = gy[n, c, m]

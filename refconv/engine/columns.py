@@ -29,8 +29,8 @@ PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more
 SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
 
 
-class Cut(NamedTuple):
-    """How a convolution is cut into tiles, and into `shifts` matrices of `taps` rows a channel."""
+class Plan(NamedTuple):
+    """How a convolution is cut into tiles, and its columns into `shifts` matrices."""
 
     images: list[slice]
     groups: list[slice]
@@ -38,14 +38,14 @@ class Cut(NamedTuple):
     channels: list[slice]
     boxes: list[Box]
     shifts: int
-    taps: int
+    rows_per_channel: int  # of each matrix: the taps that are not among its shifts
 
     def rows(self, c: slice) -> slice:
         """Return the rows of a block of channels."""
-        return slice(c.start * self.taps, c.stop * self.taps)
+        return slice(c.start * self.rows_per_channel, c.stop * self.rows_per_channel)
 
 
-def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
+def cut_tiles(xp: Any, geo: Conv, itemsize: int, adjoint: bool = False) -> Plan:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
@@ -54,62 +54,62 @@ def cut(xp: Any, f: Conv, itemsize: int, adjoint: bool = False) -> Cut:
     more than the taps where windows leave gaps. It does not shift; nor does a device, where copying
     costs less than more products, and which takes as many images as fit.
     """
-    taps, room = math.prod(f.k), tiles.room(xp, itemsize)
-    rows = taps // f.k[0]  # of a channel, with shifts
-    boxes = tiles.boxes(f.o, max(COLUMNS, room // (rows * f.c)))
+    taps, room = math.prod(geo.k), tiles.room(xp, itemsize)
+    rows = taps // geo.k[0]  # of a channel, with shifts
+    boxes = tiles.boxes(geo.o, max(COLUMNS, room // (rows * geo.c)))
     first, *rest = tiles.extent(boxes[0])
     if (
         not adjoint
         and xp is np
-        and f.k[0] > 1
-        and f.s[0] == 1
-        and 2 * f.d[0] <= first
-        and f.c * rows >= SHIFT_ROWS
+        and geo.k[0] > 1
+        and geo.s[0] == 1
+        and 2 * geo.d[0] <= first
+        and geo.c * rows >= SHIFT_ROWS
         and first * math.prod(rest) >= COLUMNS
     ):
-        shifts, images = f.k[0], 1
-        most = (first + f.d[0] * (shifts - 1)) * math.prod(rest)
+        shifts, images = geo.k[0], 1
+        most = (first + geo.d[0] * (shifts - 1)) * math.prod(rest)
     else:
         shifts, rows = 1, taps
-        taps = max(taps, math.prod(f.s)) if adjoint else taps
-        fits = room // (taps * f.c)
-        boxes = tiles.boxes(f.o, max(COLUMNS, fits))
+        taps = max(taps, math.prod(geo.s)) if adjoint else taps
+        fits = room // (taps * geo.c)
+        boxes = tiles.boxes(geo.o, max(COLUMNS, fits))
         most = math.prod(tiles.extent(boxes[0]))
-        worth = PRODUCTS // (f.m * f.c * taps) if xp is np else fits
+        worth = PRODUCTS // (geo.m * geo.c * taps) if xp is np else fits
         wanted = max(COLUMNS, min(fits, worth))
-        images = max(1, min(f.n, wanted // most))
-    filters = tiles.blocks(f.m, room // (most * images))
+        images = max(1, min(geo.n, wanted // most))
+    filters = tiles.blocks(geo.m, room // (most * images))
     room //= taps // shifts * most * images
-    return Cut(
-        images=tiles.blocks(f.n, images),
+    return Plan(
+        images=tiles.blocks(geo.n, images),
         filters=filters,
-        groups=tiles.blocks(f.g, room // f.c),
-        channels=tiles.blocks(f.c, room),
+        groups=tiles.blocks(geo.g, room // geo.c),
+        channels=tiles.blocks(geo.c, room),
         boxes=boxes,
         shifts=shifts,
-        taps=rows,
+        rows_per_channel=rows,
     )
 
 
-def planned(
-    xp: Any, f: Conv, itemsize: int, beside: Array | None = None, adjoint: bool = False
-) -> Cut | None:
+def plan_columns(
+    xp: Any, geo: Conv, itemsize: int, beside: Array | None = None, adjoint: bool = False
+) -> Plan | None:
     """Return how to cut a convolution, or None where matrices of windows do not serve it.
 
     They do not where an axis is empty; where a tile would hold mostly gaps or padding; and where
     zeros of the padding would be multiplied by what is `beside` them, which is not finite.
     """
-    if 0 in (f.n, f.g, f.c, f.m, *f.k, *f.o, *f.i):
+    if 0 in (geo.n, geo.g, geo.c, geo.m, *geo.k, *geo.o, *geo.i):
         return None
-    by = cut(xp, f, itemsize, adjoint)
-    whole = input_box(f, tuple(slice(0, o) for o in f.o))
-    reads_padding = not lies_inside(whole, f.i)
-    planes = by.images[0].stop * by.groups[0].stop * by.channels[0].stop
-    if (adjoint or reads_padding) and not patch_fits(xp, f, planes * itemsize, by.boxes[0]):
+    plan = cut_tiles(xp, geo, itemsize, adjoint)
+    whole = input_box(geo, tuple(slice(0, o) for o in geo.o))
+    reads_padding = not lies_inside(whole, geo.i)
+    planes = plan.images[0].stop * plan.groups[0].stop * plan.channels[0].stop
+    if (adjoint or reads_padding) and not patch_fits(xp, geo, planes * itemsize, plan.boxes[0]):
         return None
     if reads_padding and beside is not None and not finite(beside):
         return None
-    return by
+    return plan
 
 
 def finite(a: Array) -> bool:
@@ -127,35 +127,42 @@ def flat(box: Box, o: Sequence[int]) -> slice:
     return slice(int(first), int(first) + math.prod(tiles.extent(box)))
 
 
-def columns(f: Conv, by: Cut, xs: Array, n: slice, g: slice, c: slice, box: Box) -> list[Array]:
+def columns(
+    geo: Conv, plan: Plan, xs: Array, n: slice, g: slice, c: slice, box: Box
+) -> list[Array]:
     """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
     xp, x = namespace(xs), xs[n, g, c]
-    patch, o = read_patch(f, x, box), tiles.extent(box)
-    further = f.d[0] * (by.shifts - 1)
-    k: Shape = f.k if by.shifts == 1 else (1, *f.k[1:])
+    patch, o = read_patch(geo, x, box), tiles.extent(box)
+    further = geo.d[0] * (plan.shifts - 1)
+    k: Shape = geo.k if plan.shifts == 1 else (1, *geo.k[1:])
     # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
-    view = xp.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), f.s, f.d), 0, 2 + len(k))
-    if by.taps == 1 and max(f.s) == 1 and len(x) == 1:
+    view = xp.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), geo.s, geo.d), 0, 2 + len(k))
+    if plan.rows_per_channel == 1 and max(geo.s) == 1 and len(x) == 1:
         matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
     else:
         matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
         xp.copyto(matrix, view)
-        matrix = matrix.reshape(len(matrix), view.shape[1] * by.taps, -1)
-    step, outputs = f.d[0] * math.prod(o[1:]), len(x) * math.prod(o)
-    return [matrix[..., t * step : t * step + outputs] for t in range(by.shifts)]
+        matrix = matrix.reshape(len(matrix), view.shape[1] * plan.rows_per_channel, -1)
+    step, outputs = geo.d[0] * math.prod(o[1:]), len(x) * math.prod(o)
+    return [matrix[..., t * step : t * step + outputs] for t in range(plan.shifts)]
 
 
-def kernels(f: Conv, by: Cut, w: Array) -> Array:
+def matrices_of(geo: Conv, plan: Plan, w: Array) -> Array:
     """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
-    by_shift = namespace(w).moveaxis(w.reshape(f.g, f.m, f.c, by.shifts, by.taps), 3, 0)
-    matrices: Array = by_shift.reshape(by.shifts, f.g, f.m, f.c * by.taps)
+    by_shift = namespace(w).moveaxis(
+        w.reshape(geo.g, geo.m, geo.c, plan.shifts, plan.rows_per_channel), 3, 0
+    )
+    matrices: Array = by_shift.reshape(plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel)
     return matrices
 
 
-def weight(f: Conv, by: Cut, matrices: Array) -> Array:
-    """Return w, (g, m, c, *k), from its matrices: the inverse of `kernels`."""
-    xp, by_shift = namespace(matrices), matrices.reshape(by.shifts, f.g, f.m, f.c, by.taps)
-    w: Array = xp.moveaxis(by_shift, 0, 3).reshape(f.g, f.m, f.c, *f.k)
+def weight_of(geo: Conv, plan: Plan, matrices: Array) -> Array:
+    """Return w, (g, m, c, *k), from its matrices: the inverse of `matrices_of`."""
+    xp, by_shift = (
+        namespace(matrices),
+        matrices.reshape(plan.shifts, geo.g, geo.m, geo.c, plan.rows_per_channel),
+    )
+    w: Array = xp.moveaxis(by_shift, 0, 3).reshape(geo.g, geo.m, geo.c, *geo.k)
     return w
 
 

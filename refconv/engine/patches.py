@@ -25,11 +25,11 @@ PATCH_BYTES = 1 << 24  # of what a tile reads of x, padded: more is mostly gaps 
 # --------------------------------------------------------------------------- boxes
 
 
-def input_box(f: Conv, box: Box) -> Box:
+def input_box(geo: Conv, box: Box) -> Box:
     """Return the box of x that a box of outputs reads: o s - p to the end of its last window."""
     return tuple(
         slice(side.start * s - lo, (side.stop - 1) * s + window_extent(k, d) - lo)
-        for side, s, k, d, (lo, _) in zip(box, f.s, f.k, f.d, f.p, strict=True)
+        for side, s, k, d, (lo, _) in zip(box, geo.s, geo.k, geo.d, geo.p, strict=True)
     )
 
 
@@ -76,35 +76,35 @@ def add_box(x: Array, box: Box, values: Array) -> None:
 # --------------------------------------------------------------------------- patches
 
 
-def patch_fits(xp: Any, f: Conv, itemsize: int, box: Box) -> bool:
+def patch_fits(xp: Any, geo: Conv, itemsize: int, box: Box) -> bool:
     """Return whether what a box of outputs reads of x, gaps and padding too, fits a tile."""
-    inputs = math.prod(tiles.extent(input_box(f, box)))
+    inputs = math.prod(tiles.extent(input_box(geo, box)))
     return inputs * itemsize <= tiles.times(xp) * PATCH_BYTES
 
 
-def read_patch(f: Conv, x: Array, box: Box) -> Array:
+def read_patch(geo: Conv, x: Array, box: Box) -> Array:
     """Return what a box of outputs reads of x, (..., *i), zeros too: a view where it can be."""
-    read = input_box(f, box)
-    if lies_inside(read, f.i):
+    read = input_box(geo, box)
+    if lies_inside(read, geo.i):
         view: Array = x[last_axes(read)]
         return view
     return read_box(x, read, tiles.scratch(namespace(x), patch_shape(x, read), x.dtype, "patch"))
 
 
-def add_patch(f: Conv, x: Array, by_window: Array, box: Box) -> None:
+def add_patch(geo: Conv, x: Array, by_window: Array, box: Box) -> None:
     """Add the windows of a box of outputs, (..., *k, *o), back onto x: adjoint of `read_patch`."""
-    xp, read = namespace(x), input_box(f, box)
+    xp, read = namespace(x), input_box(geo, box)
     sizes = patch_shape(x, read)
-    lead, rank = sizes[: -len(f.s)], len(f.s)
-    t = tuple(-(-size // s) for size, s in zip(sizes[-rank:], f.s, strict=True))
-    phases = tiles.scratch(xp, (*lead, *f.s, *t), x.dtype, "phases")
+    lead, rank = sizes[: -len(geo.s)], len(geo.s)
+    t = tuple(-(-size // s) for size, s in zip(sizes[-rank:], geo.s, strict=True))
+    phases = tiles.scratch(xp, (*lead, *geo.s, *t), x.dtype, "phases")
     phases.fill(0)
-    add_windows(phases, by_window, f.d)
+    add_windows(phases, by_window, geo.d)
     view = interleaved(phases, rank)
-    if max(f.s) > 1:
+    if max(geo.s) > 1:
         view, by_phase = tiles.scratch(xp, view.shape, x.dtype, "patch"), view
         xp.copyto(view, by_phase)
-    patch = view.reshape(*lead, *(n * s for n, s in zip(t, f.s, strict=True)))
+    patch = view.reshape(*lead, *(n * s for n, s in zip(t, geo.s, strict=True)))
     add_box(x, read, patch[last_axes(slice(size) for size in sizes[-rank:])])
 
 

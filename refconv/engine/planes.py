@@ -25,24 +25,24 @@ def plane_room(xp: Any, itemsize: int) -> int:
     return tiles.times(xp) * TILE_BYTES // itemsize
 
 
-def output_boxes(xp: Any, f: Pool, itemsize: int) -> list[Box]:
+def output_boxes(xp: Any, geo: Pool, itemsize: int) -> list[Box]:
     """Cut (N C, *o) into boxes of planes and outputs."""
-    return tiles.boxes((f.n * f.c, *f.o), plane_room(xp, itemsize))
+    return tiles.boxes((geo.n * geo.c, *geo.o), plane_room(xp, itemsize))
 
 
-def plane_blocks(xp: Any, f: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
+def plane_blocks(xp: Any, geo: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
     """Cut (N C) into blocks, and o into the boxes to visit in order within each."""
-    inputs = max(1, math.prod(f.i))
+    inputs = max(1, math.prod(geo.i))
     most = plane_room(xp, itemsize)
-    return tiles.blocks(f.n * f.c, most // inputs), tiles.boxes(f.o, most)
+    return tiles.blocks(geo.n * geo.c, most // inputs), tiles.boxes(geo.o, most)
 
 
-def tap_axes(f: Pool, side: Box) -> list[Visits]:
+def tap_axes(geo: Pool, side: Box) -> list[Visits]:
     """Return, for every axis, the taps that read inside x for a box of outputs, as `axis_visits`.
 
     Taps that lie beyond x for all of them are left out, and cost nothing, however many they are.
     """
-    sizes = zip(f.i, f.k, f.o, f.s, f.p, f.d, side, strict=True)
+    sizes = zip(geo.i, geo.k, geo.o, geo.s, geo.p, geo.d, side, strict=True)
     return [axis_visits(*each) for each in sizes]
 
 

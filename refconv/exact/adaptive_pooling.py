@@ -15,22 +15,22 @@ from refconv.geometry import Array, Maps
 
 
 @lru_cache(maxsize=64)
-def taps(f: Maps) -> tuple[Array, Array]:
+def taps(geo: Maps) -> tuple[Array, Array]:
     """Return the flat positions in x and y of every element of every window."""
     found = [
-        (np.ravel_multi_index(i, f.i), np.ravel_multi_index(o, f.o))
-        for o in np.ndindex(f.o)
-        for i in window(f, o)
+        (np.ravel_multi_index(i, geo.i), np.ravel_multi_index(o, geo.o))
+        for o in np.ndindex(geo.o)
+        for i in window(geo, o)
     ]
     x, y = np.array(found, np.int64).reshape(-1, 2).T
-    maps = np.arange(f.planes).reshape(-1, 1)  # every map of every image has the same windows
-    return (maps * math.prod(f.i) + x).ravel(), (maps * math.prod(f.o) + y).ravel()
+    maps = np.arange(geo.planes).reshape(-1, 1)  # every map of every image has the same windows
+    return (maps * math.prod(geo.i) + x).ravel(), (maps * math.prod(geo.o) + y).ravel()
 
 
-def sizes(f: Maps) -> Array:
+def sizes(geo: Maps) -> Array:
     """Return the number of elements of every window, as Python integers, (*o)."""
-    counts = [math.prod(map(len, sides(f, o))) for o in np.ndindex(f.o)]
-    return np.array(counts, object).reshape(f.o)
+    counts = [math.prod(map(len, sides(geo, o))) for o in np.ndindex(geo.o)]
+    return np.array(counts, object).reshape(geo.o)
 
 
 def adaptive_avg_pool(x: Array, output_size: Any) -> Exact:
@@ -40,9 +40,9 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Exact:
     array([[[Fraction(3, 2), Fraction(3, 1)]]], dtype=object)
     """
     ints, e = scaled("x", x)
-    f, unbatched = geometry.adaptive(x.shape, output_size)
-    at_x, at_y = taps(f)
-    y = total(ints.ravel()[at_x], e, at_y, f.y_shape).divided_by(sizes(f))
+    geo, unbatched = geometry.adaptive(x.shape, output_size)
+    at_x, at_y = taps(geo)
+    y = total(ints.ravel()[at_x], e, at_y, geo.y_shape).divided_by(sizes(geo))
     return y[0] if unbatched else y
 
 
@@ -55,16 +55,16 @@ def adaptive_avg_pool_grad(
     an odd number: where it is 1, no division rounds.
     """
     gy, e = scaled("grad_output", grad_output)
-    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    size = sizes(f)
+    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    size = sizes(geo)
     common = math.lcm(*size.ravel())
-    shares = gy.reshape(f.y_shape) * (common // size)
+    shares = gy.reshape(geo.y_shape) * (common // size)
     factor = math.gcd(common, *shares.ravel())
     rest = common // factor
     halvings = (rest & -rest).bit_length() - 1  # a division by 2 rounds nothing
-    at_x, at_y = taps(f)
-    gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, f.x_shape)
+    at_x, at_y = taps(geo)
+    gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, geo.x_shape)
     gx = gx.divided_by(np.array(rest >> halvings, object))
     return gx[0] if unbatched else gx
 
@@ -81,7 +81,7 @@ def adaptive_max_pool_grad(
     input_shape: Sequence[int], indices: Array, grad_output: Array, output_size: Any
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
     geometry.array("grad_output", grad_output, geometry.ORDERED)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    return max_pool_scatter(geo.x_shape[unbatched:], indices, grad_output, len(geo.i))

@@ -12,11 +12,11 @@ from refconv.exact.sums import Exact, scaled, total
 from refconv.geometry import Array, Ints, Pool
 
 
-def divisors(f: Pool, count_include_pad: bool, divisor_override: int | None) -> Array:
+def divisors(geo: Pool, count_include_pad: bool, divisor_override: int | None) -> Array:
     """Return what the sum of each window is divided by, as Python integers, (*o)."""
     override = geometry.divisor_override(divisor_override, np.dtype(object))
-    counts = [divisor(f, o, count_include_pad, override) for o in np.ndindex(f.o)]
-    return np.array(counts, object).reshape(f.o)
+    counts = [divisor(geo, o, count_include_pad, override) for o in np.ndindex(geo.o)]
+    return np.array(counts, object).reshape(geo.o)
 
 
 def avg_pool(
@@ -36,10 +36,10 @@ def avg_pool(
     """
     ints, e = scaled("x", x)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    at_x, at_y = taps(f)
-    sums = total(ints.ravel()[at_x], e, at_y, f.y_shape)
-    y = sums.divided_by(divisors(f, count_include_pad, divisor_override))
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    at_x, at_y = taps(geo)
+    sums = total(ints.ravel()[at_x], e, at_y, geo.y_shape)
+    y = sums.divided_by(divisors(geo, count_include_pad, divisor_override))
     return y[0] if unbatched else y
 
 
@@ -60,17 +60,17 @@ def avg_pool_grad(
     """
     gy, e = scaled("grad_output", grad_output)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    count = divisors(f, count_include_pad, divisor_override)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    count = divisors(geo, count_include_pad, divisor_override)
     common = math.lcm(*count.ravel())
-    shares = gy.reshape(f.y_shape) * (common // count)
+    shares = gy.reshape(geo.y_shape) * (common // count)
     factor = math.gcd(common, *shares.ravel())
     rest = common // factor
     halvings = (rest & -rest).bit_length() - 1  # a division by 2 rounds nothing
-    at_x, at_y = taps(f)
-    gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, f.x_shape)
+    at_x, at_y = taps(geo)
+    gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, geo.x_shape)
     gx = gx.divided_by(np.array(rest >> halvings, object))
     return gx[0] if unbatched else gx

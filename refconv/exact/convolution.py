@@ -13,21 +13,27 @@ from refconv.geometry import Array, Conv, Ints
 
 
 @lru_cache(maxsize=64)
-def products(f: Conv) -> tuple[Array, Array, Array]:
+def products(geo: Conv) -> tuple[Array, Array, Array]:
     """Return the flat positions in x, w and y of every product of y += x w, kept for the next use.
 
     Outputs, gradients and second gradients of one convolution are all sums over this one list. The
     definition is asked for one map and one filter; images, groups, filters and channels repeat it.
     """
-    one_map = f._replace(n=1, g=1, m=1, c=1)
+    one_map = geo._replace(n=1, g=1, m=1, c=1)
     found = list(products_by_definition(one_map))
     if not found:  # every window lies in the padding
         return (np.zeros(0, np.int64),) * 3
     i, k, o = (np.array(at, np.int64)[:, 2:].T for at in zip(*found, strict=True))
-    n, g, m, c, t = np.ogrid[: f.n, : f.g, : f.m, : f.c, : len(found)]
-    at_x = ((n * f.g + g) * f.c + c) * math.prod(f.i) + np.ravel_multi_index(tuple(i), f.i)[t]
-    at_w = ((g * f.m + m) * f.c + c) * math.prod(f.k) + np.ravel_multi_index(tuple(k), f.k)[t]
-    at_y = ((n * f.g + g) * f.m + m) * math.prod(f.o) + np.ravel_multi_index(tuple(o), f.o)[t]
+    n, g, m, c, t = np.ogrid[: geo.n, : geo.g, : geo.m, : geo.c, : len(found)]
+    at_x = ((n * geo.g + g) * geo.c + c) * math.prod(geo.i) + np.ravel_multi_index(tuple(i), geo.i)[
+        t
+    ]
+    at_w = ((g * geo.m + m) * geo.c + c) * math.prod(geo.k) + np.ravel_multi_index(tuple(k), geo.k)[
+        t
+    ]
+    at_y = ((n * geo.g + g) * geo.m + m) * math.prod(geo.o) + np.ravel_multi_index(tuple(o), geo.o)[
+        t
+    ]
     at_x, at_w, at_y = np.broadcast_arrays(at_x, at_w, at_y)
     return at_x.ravel(), at_w.ravel(), at_y.ravel()
 
@@ -49,12 +55,12 @@ def conv(
     (array([[[ 0.5,  4. ,  8. , 12. ]]]), array([[[1, 2, 2, 1]]], dtype=object))
     """
     (a, ea), (b, eb) = scaled("x", x), scaled("weight", weight)
-    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
     if bias is not None:
         geometry.array("bias", bias, geometry.ORDERED)
-    geometry.conv_bias(bias, f.g * f.m)
-    at_x, at_w, at_y = products(f)
-    y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, f.y_shape)
+    geometry.conv_bias(bias, geo.g * geo.m)
+    at_x, at_w, at_y = products(geo)
+    y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, geo.y_shape)
     y = plus_bias(y, bias)
     return y[0] if unbatched else y
 
@@ -78,12 +84,12 @@ def conv_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products that read x[i], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("weight", weight)
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at_x, at_w, at_y = products(f)
-    gx = total(a.ravel()[at_y] * b.ravel()[at_w], ea + eb, at_x, f.x_shape)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at_x, at_w, at_y = products(geo)
+    gx = total(a.ravel()[at_y] * b.ravel()[at_w], ea + eb, at_x, geo.x_shape)
     return gx[0] if unbatched else gx
 
 
@@ -98,12 +104,12 @@ def conv_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products that use w[k], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("x", x)
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at_x, at_w, at_y = products(f)
-    return total(a.ravel()[at_y] * b.ravel()[at_x], ea + eb, at_w, f.w_shape)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at_x, at_w, at_y = products(geo)
+    return total(a.ravel()[at_y] * b.ravel()[at_x], ea + eb, at_w, geo.w_shape)
 
 
 def conv_grad_bias(grad_output: Array) -> Exact:

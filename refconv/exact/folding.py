@@ -10,12 +10,12 @@ from refconv.exact.sums import Exact, scaled, total
 from refconv.geometry import Array, Conv, Ints
 
 
-def taps(f: Conv) -> tuple[Array, Array]:
+def taps(geo: Conv) -> tuple[Array, Array]:
     """Return the flat positions in x and in the columns of every tap of every window."""
-    shape = (f.n, f.c, *f.k, *f.o)
+    shape = (geo.n, geo.c, *geo.k, *geo.o)
     found = [
-        (np.ravel_multi_index(x, f.x_shape), np.ravel_multi_index(cols, shape))
-        for x, cols in taps_by_definition(f)
+        (np.ravel_multi_index(x, geo.x_shape), np.ravel_multi_index(cols, shape))
+        for x, cols in taps_by_definition(geo)
     ]
     x, cols = np.array(found, np.int64).reshape(-1, 2).T
     return x, cols
@@ -35,9 +35,9 @@ def unfold(
            [1., 2., 0.]])
     """
     ints, e = scaled("x", x)
-    f, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
-    at_x, at_cols = taps(f)
-    cols = total(ints.ravel()[at_x], e, at_cols, (f.n, f.m, math.prod(f.o)))
+    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
+    at_x, at_cols = taps(geo)
+    cols = total(ints.ravel()[at_x], e, at_cols, (geo.n, geo.m, math.prod(geo.o)))
     return cols[0] if unbatched else cols
 
 
@@ -51,7 +51,7 @@ def fold(
 ) -> Exact:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i, exactly."""
     ints, e = scaled("cols", cols)
-    f, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
-    at_x, at_cols = taps(f)
-    x = total(ints.ravel()[at_cols], e, at_x, f.x_shape)
+    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    at_x, at_cols = taps(geo)
+    x = total(ints.ravel()[at_cols], e, at_x, geo.x_shape)
     return x[0] if unbatched else x

@@ -14,13 +14,13 @@ from refconv.geometry import Array, Ints, Pool
 
 
 @lru_cache(maxsize=64)
-def taps(f: Pool) -> tuple[Array, Array]:
+def taps(geo: Pool) -> tuple[Array, Array]:
     """Return the flat positions in x and y of every tap of every window, kept for the next use."""
-    found = [(i, o) for o in np.ndindex(f.o) for i in window(f, o)]
+    found = [(i, o) for o in np.ndindex(geo.o) for i in window(geo, o)]
     x, y = (np.array(at, np.int64).reshape(len(found), -1) for at in zip(*found, strict=True))
-    maps = np.arange(f.n * f.c).reshape(-1, 1)  # every map of every image has the same windows
-    at_x = maps * math.prod(f.i) + np.ravel_multi_index(tuple(x.T), f.i)
-    at_y = maps * math.prod(f.o) + np.ravel_multi_index(tuple(y.T), f.o)
+    maps = np.arange(geo.n * geo.c).reshape(-1, 1)  # every map of every image has the same windows
+    at_x = maps * math.prod(geo.i) + np.ravel_multi_index(tuple(x.T), geo.i)
+    at_y = maps * math.prod(geo.o) + np.ravel_multi_index(tuple(y.T), geo.o)
     return at_x.ravel(), at_y.ravel()
 
 
@@ -54,12 +54,12 @@ def max_pool_grad(
     ceil_mode: bool = False,
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     geometry.array("grad_output", grad_output, geometry.ORDERED)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    return max_pool_scatter(f.x_shape[unbatched:], indices, grad_output, len(f.i))
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    return max_pool_scatter(geo.x_shape[unbatched:], indices, grad_output, len(geo.i))
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Exact:

@@ -32,11 +32,11 @@ def pad_grad(
 ) -> Exact:
     """gx[i] = sum of gy over the outputs that copy x[i], exactly."""
     gy, e = scaled("grad_output", grad_output)
-    f = geometry.pad(input_shape, padding, mode, "input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape)
+    geo = geometry.pad(input_shape, padding, mode, "input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape)
     found = [
-        (np.ravel_multi_index(x, f.x_shape), np.ravel_multi_index(y, f.y_shape))
-        for x, y in copies(f, mode)
+        (np.ravel_multi_index(x, geo.x_shape), np.ravel_multi_index(y, geo.y_shape))
+        for x, y in copies(geo, mode)
     ]
     at_x, at_y = np.array(found, np.int64).reshape(-1, 2).T
-    return total(gy.ravel()[at_y], e, at_x, f.x_shape)
+    return total(gy.ravel()[at_y], e, at_x, geo.x_shape)

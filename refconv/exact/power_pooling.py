@@ -55,16 +55,16 @@ def lp_pool(
     p = exponent(norm_type)
     numbers = fractions("x", x)
     geometry.flag("mathematical", mathematical)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    xs = numbers.reshape(f.x_shape)
-    y = np.empty(f.y_shape, object)
-    for at in np.ndindex(f.y_shape):
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    xs = numbers.reshape(geo.x_shape)
+    y = np.empty(geo.y_shape, object)
+    for at in np.ndindex(geo.y_shape):
         plane = xs[at[:2]]
         if math.isinf(p):
-            winner = largest(math.copysign(1, p) * abs(plane), window(f, at[2:]))
+            winner = largest(math.copysign(1, p) * abs(plane), window(geo, at[2:]))
             y[at] = [Root(abs(plane[winner]))]
             continue
-        s = sum_of_powers(f, plane, at[2:], int(p), mathematical)
+        s = sum_of_powers(geo, plane, at[2:], int(p), mathematical)
         if p == 1:  # no root: a sum with a term for each element
             values = (abs(plane[i]) if mathematical else plane[i] for i in s.inside)
             y[at] = [Root(s.scale * v) for v in values]
@@ -97,19 +97,19 @@ def lp_pool_grad(
     p = exponent(norm_type)
     numbers, gy = fractions("x", x), fractions("grad_output", grad_output)
     geometry.flag("mathematical", mathematical)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    xs = numbers.reshape(f.x_shape)
-    gx = np.empty(f.x_shape, object)
-    for at in np.ndindex(f.x_shape):
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    xs = numbers.reshape(geo.x_shape)
+    gx = np.empty(geo.x_shape, object)
+    for at in np.ndindex(geo.x_shape):
         gx[at] = []
-    for at, g in zip(np.ndindex(f.y_shape), gy.ravel(), strict=True):
+    for at, g in zip(np.ndindex(geo.y_shape), gy.ravel(), strict=True):
         plane, onto = xs[at[:2]], gx[at[:2]]
         if math.isinf(p):
-            winner = largest(math.copysign(1, p) * abs(plane), window(f, at[2:]))
+            winner = largest(math.copysign(1, p) * abs(plane), window(geo, at[2:]))
             onto[winner].append(Root(g * sign(plane[winner])))
             continue
-        s = sum_of_powers(f, plane, at[2:], int(p), mathematical)
+        s = sum_of_powers(geo, plane, at[2:], int(p), mathematical)
         for i in s.inside:
             slope = plane[i] ** (int(p) - 1)
             if mathematical:
@@ -134,13 +134,13 @@ def roots(coefficient: Fraction, s: Sum, power: int) -> list[Root]:
     return [] if s.condition == 0 else [Root(Fraction(0), Fraction(1), None)]
 
 
-def sum_of_powers(f: Pool, plane: Array, o: Shape, p: int, mathematical: bool) -> Sum:
+def sum_of_powers(geo: Pool, plane: Array, o: Shape, p: int, mathematical: bool) -> Sum:
     """Return v of one window; refuse what has no finite real root."""
-    inside = list(window(f, o))
+    inside = list(window(geo, o))
     values = [abs(plane[i]) if mathematical else plane[i] for i in inside]
     if p < 0 and 0 in values:
         raise RuntimeError(f"x holds 0, whose power {p} is infinite")
-    scale = Fraction(1) if mathematical else Fraction(math.prod(f.k), len(inside))
+    scale = Fraction(1) if mathematical else Fraction(math.prod(geo.k), len(inside))
     v = scale * sum(u**p for u in values)
     size = scale * sum(abs(u) ** p for u in values)
     if (v < 0 and abs(p) > 1) or (v == 0 and p < 0):

@@ -29,14 +29,14 @@ def conv_transpose(
     (array([[[3. , 6.5, 1. ]]]), array([[[1, 2, 1]]], dtype=object))
     """
     (x_ints, ex), (w_ints, ew) = scaled("x", x), scaled("weight", weight)
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
     if bias is not None:
         geometry.array("bias", bias, geometry.ORDERED)
-    geometry.conv_bias(bias, f.g * f.c)
-    at_y, at_w, at_x = products(f)
-    y = total(x_ints.ravel()[at_x] * w_ints.ravel()[at_w], ex + ew, at_y, f.x_shape)
+    geometry.conv_bias(bias, geo.g * geo.c)
+    at_y, at_w, at_x = products(geo)
+    y = total(x_ints.ravel()[at_x] * w_ints.ravel()[at_w], ex + ew, at_y, geo.x_shape)
     y = plus_bias(y, bias)
     return y[0] if unbatched else y
 
@@ -53,12 +53,12 @@ def conv_transpose_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products of x[i], exactly."""
     (gy, ey), (w, ew) = scaled("grad_output", grad_output), scaled("weight", weight)
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
-    at_y, at_w, at_x = products(f)
-    gx = total(gy.ravel()[at_y] * w.ravel()[at_w], ey + ew, at_x, f.y_shape)
+    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
+    at_y, at_w, at_x = products(geo)
+    gx = total(gy.ravel()[at_y] * w.ravel()[at_w], ey + ew, at_x, geo.y_shape)
     return gx[0] if unbatched else gx
 
 
@@ -74,13 +74,13 @@ def conv_transpose_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products of w[k], exactly."""
     (gy, ey), (x_ints, ex) = scaled("grad_output", grad_output), scaled("x", x)
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip
-    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
-    at_y, at_w, at_x = products(f)
-    return total(gy.ravel()[at_y] * x_ints.ravel()[at_x], ey + ex, at_w, f.w_shape)
+    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
+    at_y, at_w, at_x = products(geo)
+    return total(gy.ravel()[at_y] * x_ints.ravel()[at_x], ey + ex, at_w, geo.w_shape)
 
 
 def conv_transpose_grad_bias(grad_output: Array) -> Exact:

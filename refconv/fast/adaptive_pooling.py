@@ -68,13 +68,13 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     """
     xp = geometry.library(x=x)
     x = geometry.array("x", x, geometry.NUMBERS, xp)
-    f, unbatched = geometry.adaptive(x.shape, output_size)
+    geo, unbatched = geometry.adaptive(x.shape, output_size)
 
     def divided(total: Array, axes: Sequence[Axis]) -> None:
-        divide_in_turn(total, [axis.size for axis in axes], f)
+        divide_in_turn(total, [axis.size for axis in axes], geo)
 
-    y = sums(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o), x.dtype, divided)
-    return y.reshape(f.y_shape[unbatched:])
+    y = sums(x.reshape(geo.planes, *geo.i), windows(xp, geo.i, geo.o), x.dtype, divided)
+    return y.reshape(geo.y_shape[unbatched:])
 
 
 def adaptive_avg_pool_grad(
@@ -106,23 +106,23 @@ def adaptive_avg_pool_grad(
     """
     xp = geometry.library(grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    share = grad_output.reshape(f.planes, *f.o).astype(
+    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    share = grad_output.reshape(geo.planes, *geo.o).astype(
         geometry.summing(grad_output.dtype), order="C"
     )
-    everything = slice(0, f.planes)
-    sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, f.i, f.o)]
+    everything = slice(0, geo.planes)
+    sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, geo.i, geo.o)]
     with np.errstate(all="ignore"):
-        divide_in_turn(share, sizes, f)
-    gx = sums(share, windows(xp, f.o, f.i), share.dtype)
-    return geometry.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
+        divide_in_turn(share, sizes, geo)
+    gx = sums(share, windows(xp, geo.o, geo.i), share.dtype)
+    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape[unbatched:])
 
 
-def divide_in_turn(total: Array, sizes: Sequence[Array], f: Maps) -> None:
+def divide_in_turn(total: Array, sizes: Sequence[Array], geo: Maps) -> None:
     """Divide (p, *o) in place by the sizes of the windows, one axis after the other."""
-    if math.prod(f.o) == 1:
-        divide(total, geometry.namespace(total).array(math.prod(f.i)), total)
+    if math.prod(geo.o) == 1:
+        divide(total, geometry.namespace(total).array(math.prod(geo.i)), total)
         return
     for number, size in enumerate(sizes, 1):
         divide(total, size.reshape(-1, *(1,) * (len(sizes) - number)), total)
@@ -178,9 +178,9 @@ def adaptive_max_pool(
     xp = geometry.library(x=x)
     x = geometry.array("x", x, geometry.ORDERED, xp)
     geometry.flag("return_indices", return_indices)
-    f, unbatched = geometry.adaptive(x.shape, output_size)
-    y, indices = largest(x.reshape(f.planes, *f.i), windows(xp, f.i, f.o))
-    shape = f.y_shape[unbatched:]
+    geo, unbatched = geometry.adaptive(x.shape, output_size)
+    y, indices = largest(x.reshape(geo.planes, *geo.i), windows(xp, geo.i, geo.o))
+    shape = geo.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
     return (y, indices) if return_indices else y
 
@@ -216,9 +216,9 @@ def adaptive_max_pool_grad(
     """
     xp = geometry.library(indices=indices, grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    f, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, f.i, xp)
-    planes = (f.planes, *f.o)
-    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
-    return gx.reshape(f.x_shape[unbatched:])
+    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, grad_output.shape, geo.i, xp)
+    planes = (geo.planes, *geo.o)
+    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
+    return gx.reshape(geo.x_shape[unbatched:])

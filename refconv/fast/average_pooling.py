@@ -65,22 +65,22 @@ def avg_pool(
     xp = geometry.library(x=x)
     x = geometry.array("x", x, geometry.NUMBERS, xp)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = geometry.divisor(f, count_include_pad, divisor_override, x.dtype)
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    override = geometry.divisor(geo, count_include_pad, divisor_override, x.dtype)
     acc = geometry.summing(x.dtype)
-    y = geometry.result(xp, (f.n * f.c, *f.o), x.dtype)
-    planes = x.reshape(f.n * f.c, *f.i)
+    y = geometry.result(xp, (geo.n * geo.c, *geo.o), x.dtype)
+    planes = x.reshape(geo.n * geo.c, *geo.i)
 
     def task(box: Box) -> None:
         total = tiles.scratch(xp, tiles.extent(box), acc, "total")
         total.fill(0)
-        for _, of_x, of_y in visits(tap_axes(f, box[1:])):
+        for _, of_x, of_y in visits(tap_axes(geo, box[1:])):
             total[last_axes(of_y)] += planes[(box[0], *of_x)]
-        divide(total, divisors(xp, f, box[1:], count_include_pad, override), total)
+        divide(total, divisors(xp, geo, box[1:], count_include_pad, override), total)
         y[box] = total
 
-    tiles.run(xp, task, output_boxes(xp, f, acc.itemsize))
-    return y.reshape(f.y_shape[unbatched:])
+    tiles.run(xp, task, output_boxes(xp, geo, acc.itemsize))
+    return y.reshape(geo.y_shape[unbatched:])
 
 
 def avg_pool_grad(
@@ -122,15 +122,15 @@ def avg_pool_grad(
     xp = geometry.library(grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     geometry.flag("count_include_pad", count_include_pad)
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    override = geometry.divisor(f, count_include_pad, divisor_override, grad_output.dtype)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    override = geometry.divisor(geo, count_include_pad, divisor_override, grad_output.dtype)
     acc = geometry.summing(grad_output.dtype)
-    gys = grad_output.reshape(f.n * f.c, *f.o)
-    gx = geometry.result(xp, (f.n * f.c, *f.i), acc, zeros=True)
-    planes, boxes = plane_blocks(xp, f, acc.itemsize)
+    gys = grad_output.reshape(geo.n * geo.c, *geo.o)
+    gx = geometry.result(xp, (geo.n * geo.c, *geo.i), acc, zeros=True)
+    planes, boxes = plane_blocks(xp, geo, acc.itemsize)
 
     def task(block: slice) -> None:
         onto = gx[block]
@@ -138,15 +138,15 @@ def avg_pool_grad(
             gy = gys[(block, *box)]
             share = tiles.scratch(xp, gy.shape, acc, "share")
             share[...] = gy
-            divide(share, divisors(xp, f, box, count_include_pad, override), share)
-            for _, of_x, of_y in visits(tap_axes(f, box)):
+            divide(share, divisors(xp, geo, box, count_include_pad, override), share)
+            for _, of_x, of_y in visits(tap_axes(geo, box)):
                 onto[last_axes(of_x)] += share[last_axes(of_y)]
 
     tiles.run(xp, task, planes)
-    return geometry.rounded(gx, grad_output.dtype).reshape(f.x_shape[unbatched:])
+    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape[unbatched:])
 
 
-def divisors(xp: Any, f: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:
+def divisors(xp: Any, geo: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:
     """Return the divisor of every output of a box, (*o): a product of one count for each axis.
 
     Input 1234 --(k = 3, s = 2, ceil mode)--> windows 123 34, divisors 3 2
@@ -156,7 +156,7 @@ def divisors(xp: Any, f: Pool, side: Box, count_include_pad: bool, override: int
         given: Array = xp.full(tiles.extent(side), override)
         return given
     counts = []
-    for i, k, b, s, p in zip(f.i, f.k, side, f.s, f.p, strict=True):
+    for i, k, b, s, p in zip(geo.i, geo.k, side, geo.s, geo.p, strict=True):
         first = xp.arange(b.start, b.stop) * s - p
         lo, hi = (-p, i + p) if count_include_pad else (0, i)
         last = first + min(k, i + 2 * p)  # all windows end at i + p

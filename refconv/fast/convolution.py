@@ -21,8 +21,15 @@ import numpy as np
 
 from refconv import geometry
 from refconv.engine import taps, tiles
-from refconv.engine.columns import Cut, columns, flat, kernels, planned, side_by_side
-from refconv.engine.columns import weight as weight_of
+from refconv.engine.columns import (
+    Plan,
+    columns,
+    flat,
+    matrices_of,
+    plan_columns,
+    side_by_side,
+    weight_of,
+)
 from refconv.engine.patches import add_patch
 from refconv.engine.tiles import Box
 from refconv.geometry import Array, Conv, Ints
@@ -81,33 +88,33 @@ def conv(
     weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
     bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
     geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    f, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
-    geometry.conv_bias(bias, f.g * f.m)
+    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geometry.conv_bias(bias, geo.g * geo.m)
 
     acc = geometry.accumulator(x.dtype)
-    y = correlate(f, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
-    return geometry.rounded(y, x.dtype).reshape(f.y_shape[unbatched:])
+    y = correlate(geo, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
+    return geometry.rounded(y, x.dtype).reshape(geo.y_shape[unbatched:])
 
 
-def correlate(f: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
-    """Return y = b + w @ columns(x), (N, M, *o); `f.p` may crop (negative) as well as pad."""
+def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
+    """Return y = b + w @ columns(x), (N, M, *o); `geo.p` may crop (negative) as well as pad."""
     xp = geometry.namespace(x)
-    y = geometry.result(xp, f.y_shape, x.dtype)
-    f, w = without_far_taps(f, w)
-    xs, by = x.reshape(f.n, f.g, f.c, *f.i), planned(xp, f, x.itemsize, beside=w)
-    if by is None:
+    y = geometry.result(xp, geo.y_shape, x.dtype)
+    geo, w = without_far_taps(geo, w)
+    xs, plan = x.reshape(geo.n, geo.g, geo.c, *geo.i), plan_columns(xp, geo, x.itemsize, beside=w)
+    if plan is None:
         y.fill(0)
-        taps.correlate(f, xs, w, y.reshape(f.n, f.g, f.m, *f.o))
+        taps.correlate(geo, xs, w, y.reshape(geo.n, geo.g, geo.m, *geo.o))
         return plus(y, bias)
-    by_columns(f, by, xs, w, bias, y.reshape(f.n, f.g, f.m, -1))
+    by_columns(geo, plan, xs, w, bias, y.reshape(geo.n, geo.g, geo.m, -1))
     return y
 
 
-def without_far_taps(f: Conv, w: Array) -> tuple[Conv, Array]:
+def without_far_taps(geo: Conv, w: Array) -> tuple[Conv, Array]:
     """Return the convolution and its weight, (g, m, c, *k), without taps that never meet x."""
-    by_group = w.reshape(f.g, f.m, f.c, *f.k)
-    f, kept = taps.reached(f)
-    return f, by_group[last_axes(kept)]
+    by_group = w.reshape(geo.g, geo.m, geo.c, *geo.k)
+    geo, kept = taps.reached(geo)
+    return geo, by_group[last_axes(kept)]
 
 
 def plus(y: Array, bias: Array | None) -> Array:
@@ -118,23 +125,23 @@ def plus(y: Array, bias: Array | None) -> Array:
     return y
 
 
-def by_columns(f: Conv, by: Cut, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
+def by_columns(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = geometry.namespace(xs)
-    ws = kernels(f, by, w)  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(f.g, f.m, 1).astype(y.dtype, copy=False)
+    ws = matrices_of(geo, plan, w)  # (shifts, g, m, c taps)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1).astype(y.dtype, copy=False)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile
-        at = flat(box, f.o)
+        at = flat(box, geo.o)
         one_image = n.stop - n.start == 1
         outputs = (n.stop - n.start) * (at.stop - at.start)
         shape = (g.stop - g.start, m.stop - m.start, outputs)
         # (g, m, P) in place, or (g, m, n P) beside
         out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
-        for c in by.channels:
-            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
-                kernel = ws[shift, g, m, by.rows(c)]
+        for c in plan.channels:
+            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
+                kernel = ws[shift, g, m, plan.rows(c)]
                 if c.start == shift == 0:
                     xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
                 else:
@@ -145,7 +152,7 @@ def by_columns(f: Conv, by: Cut, xs: Array, w: Array, bias: Array | None, y: Arr
         if not one_image:  # (g, m, n P) -> (n, g, m, P)
             y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
-    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.filters, by.boxes)))
+    tiles.run(xp, task, list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes)))
 
 
 # --------------------------------------------------------------------------- gradient of the input
@@ -192,69 +199,75 @@ def conv_grad_input(
     weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.accumulator(weight.dtype)
     w = conjugate(weight.astype(acc, copy=False))
-    gx = transposed(f, w, grad_output.astype(acc, copy=False))
-    return geometry.rounded(gx, weight.dtype).reshape(f.x_shape[unbatched:])
+    gx = transposed(geo, w, grad_output.astype(acc, copy=False))
+    return geometry.rounded(gx, weight.dtype).reshape(geo.x_shape[unbatched:])
 
 
-def transposed(f: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
+def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
     """Return gx = bias + columns^T (w^T @ gy), (N, C, *i): `correlate` with its matrix transposed.
 
     The bias, one value for each channel of x, is that of a transposed convolution.
     """
-    small, by_group = without_far_taps(f, w)
+    small, by_group = without_far_taps(geo, w)
     if max(small.s) == 1 and 0 not in small.k:
         return full_correlation(small, by_group, gy, bias)
     xp = geometry.namespace(gy)
-    gx, gys = geometry.result(xp, f.x_shape, gy.dtype, zeros=True), gy.reshape(f.n, f.g, f.m, *f.o)
-    gxs, by = gx.reshape(f.n, f.g, f.c, *f.i), planned(xp, small, gy.itemsize, adjoint=True)
-    if by is None:
+    gx, gys = (
+        geometry.result(xp, geo.x_shape, gy.dtype, zeros=True),
+        gy.reshape(geo.n, geo.g, geo.m, *geo.o),
+    )
+    gxs, plan = (
+        gx.reshape(geo.n, geo.g, geo.c, *geo.i),
+        plan_columns(xp, small, gy.itemsize, adjoint=True),
+    )
+    if plan is None:
         taps.transposed(small, by_group, gys, gxs)
     else:
-        scatter_columns(small, by, by_group, gys, gxs)
+        scatter_columns(small, plan, by_group, gys, gxs)
     return plus(gx, bias)
 
 
-def full_correlation(f: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
+def full_correlation(geo: Conv, w: Array, gy: Array, bias: Array | None) -> Array:
     """Return gx at stride 1: gy padded by d (k - 1) - p, correlated with w flipped, m c swapped.
 
     With k' = k_last - k the condition o + k d - p = i reads o = i + k' d - (d (k_last) - p): the
     same form again, reading gy.
     """
-    spans = [window_extent(k, d) - 1 for k, d in zip(f.k, f.d, strict=True)]
-    p: Pads = tuple((a - lo, a - hi) for a, (lo, hi) in zip(spans, f.p, strict=True))
-    back = f._replace(m=f.c, c=f.m, i=f.o, o=f.i, p=p)
+    spans = [window_extent(k, d) - 1 for k, d in zip(geo.k, geo.d, strict=True)]
+    p: Pads = tuple((a - lo, a - hi) for a, (lo, hi) in zip(spans, geo.p, strict=True))
+    back = geo._replace(m=geo.c, c=geo.m, i=geo.o, o=geo.i, p=p)
     # (g, m, c, *k) -> (g, c, m, *k), flipped
-    by_channel = w.reshape(f.g, f.m, f.c, *f.k).swapaxes(1, 2)
+    by_channel = w.reshape(geo.g, geo.m, geo.c, *geo.k).swapaxes(1, 2)
     xp = geometry.namespace(w)
     return correlate(back, gy, xp.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
 
 
-def scatter_columns(f: Conv, by: Cut, w: Array, gys: Array, gx: Array) -> None:
+def scatter_columns(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> None:
     """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
     xp = geometry.namespace(gys)
-    ws = kernels(f, by, w)[0]  # (g, m, c taps): the adjoint does not shift
+    ws = matrices_of(geo, plan, w)[0]  # (g, m, c taps): the adjoint does not shift
 
     def task(tile: tuple[slice, slice, slice]) -> None:
         n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
-        kernel = ws[g, :, by.rows(c)].swapaxes(1, 2)  # (g, c K, m)
-        for box in by.boxes:
+        kernel = ws[g, :, plan.rows(c)].swapaxes(1, 2)  # (g, c K, m)
+        for box in plan.boxes:
             outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
             shape = (*kernel.shape[:2], outputs.shape[2])
             cols = tiles.scratch(xp, shape, gys.dtype, "columns")
             xp.matmul(kernel, outputs, out=cols)
             # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
-            counts = (g.stop - g.start, c.stop - c.start, *f.k, n.stop - n.start)
-            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(f.k), 0)
-            add_patch(f, gx[n, g, c], by_window, box)
+            counts = (g.stop - g.start, c.stop - c.start, *geo.k, n.stop - n.start)
+            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(geo.k), 0)
+            add_patch(geo, gx[n, g, c], by_window, box)
 
-    tiles.run(xp, task, list(itertools.product(by.images, by.groups, by.channels)))
+    tiles.run(xp, task, list(itertools.product(plan.images, plan.groups, plan.channels)))
 
 
 # --------------------------------------------------------------------------- gradient of the weight
@@ -301,49 +314,51 @@ def conv_grad_weight(
     x = geometry.array("x", x, geometry.NUMBERS, xp)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    f, unbatched = geometry.conv(
+    geo, unbatched = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
 
     acc = geometry.accumulator(x.dtype)
     xs = conjugate(x.astype(acc, copy=False))
-    gw = sum_over_outputs(f, xs, grad_output.astype(acc, copy=False))
+    gw = sum_over_outputs(geo, xs, grad_output.astype(acc, copy=False))
     return geometry.rounded(gw, x.dtype)
 
 
-def sum_over_outputs(f: Conv, x: Array, gy: Array) -> Array:
+def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
     """Return gw = gy @ columns(x)^T, (M, c, *k): zero for a tap that never meets x."""
     xp = geometry.namespace(x)
-    gw = geometry.result(xp, f.w_shape, x.dtype, zeros=True)
-    xs, gys = x.reshape(f.n, f.g, f.c, *f.i), gy.reshape(f.n, f.g, f.m, *f.o)
-    f, met = without_far_taps(f, gw)
-    by = planned(xp, f, x.itemsize, beside=gy)
-    if by is None:
-        taps.sum_over_outputs(f, xs, gys, met)
+    gw = geometry.result(xp, geo.w_shape, x.dtype, zeros=True)
+    xs, gys = x.reshape(geo.n, geo.g, geo.c, *geo.i), gy.reshape(geo.n, geo.g, geo.m, *geo.o)
+    geo, met = without_far_taps(geo, gw)
+    plan = plan_columns(xp, geo, x.itemsize, beside=gy)
+    if plan is None:
+        taps.sum_over_outputs(geo, xs, gys, met)
     else:
-        met[...] = sum_by_columns(f, by, xs, gys)
+        met[...] = sum_by_columns(geo, plan, xs, gys)
     return gw
 
 
-def sum_by_columns(f: Conv, by: Cut, xs: Array, gys: Array) -> Array:
+def sum_by_columns(geo: Conv, plan: Plan, xs: Array, gys: Array) -> Array:
     """Return gy @ columns(x)^T, (g, m, c, *k), tile by tile."""
     xp = geometry.namespace(xs)
-    outputs = list(itertools.product(by.images, by.boxes))
-    room = tiles.room(xp, xs.itemsize) // (f.m * by.taps)  # for the products
-    channels = tiles.blocks(f.c, min(by.channels[0].stop, room))
-    groups = tiles.blocks(f.g, min(by.groups[0].stop, room // f.c))
+    outputs = list(itertools.product(plan.images, plan.boxes))
+    room = tiles.room(xp, xs.itemsize) // (geo.m * plan.rows_per_channel)  # for the products
+    channels = tiles.blocks(geo.c, min(plan.channels[0].stop, room))
+    groups = tiles.blocks(geo.g, min(plan.groups[0].stop, room // geo.c))
     # Sums over all outputs, in order; cut into parts only where there are few channels to share.
     parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
-    sums = xp.empty((len(parts), by.shifts, f.g, f.m, f.c * by.taps), xs.dtype)
+    sums = xp.empty(
+        (len(parts), plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel), xs.dtype
+    )
 
     def task(tile: tuple[int, slice, slice]) -> None:
         part, g, c = tile
-        total = sums[part, :, g, :, by.rows(c)]  # (shifts, g, m, c taps)
+        total = sums[part, :, g, :, plan.rows(c)]  # (shifts, g, m, c taps)
         product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
             beside = side_by_side(gys, n, g, box)  # (g, m, nP)
-            for shift, cols in enumerate(columns(f, by, xs, n, g, c, box)):
+            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
                 if number == 0:
                     xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
                 else:
@@ -351,7 +366,7 @@ def sum_by_columns(f: Conv, by: Cut, xs: Array, gys: Array) -> Array:
 
     tiles.run(xp, task, list(itertools.product(range(len(parts)), groups, channels)))
     with np.errstate(all="ignore"):
-        return weight_of(f, by, sums[0] if len(parts) == 1 else sums.sum(0))
+        return weight_of(geo, plan, sums[0] if len(parts) == 1 else sums.sum(0))
 
 
 # --------------------------------------------------------------------------- gradient of the bias

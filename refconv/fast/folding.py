@@ -71,23 +71,23 @@ def unfold(
     """
     xp = geometry.library(x=x)
     x = geometry.array("x", x, NUMBERS, xp)
-    f, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
-    xs = x.reshape(f.x_shape)
-    rows = geometry.result(xp, (f.n, f.m, math.prod(f.o)), x.dtype)
-    cols = rows.reshape(f.n, f.c, *f.k, *f.o)
-    by = cut(xp, f, x.itemsize)
+    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
+    xs = x.reshape(geo.x_shape)
+    rows = geometry.result(xp, (geo.n, geo.m, math.prod(geo.o)), x.dtype)
+    cols = rows.reshape(geo.n, geo.c, *geo.k, *geo.o)
+    plan = plan_windows(xp, geo, x.itemsize)
 
     def task(tile: tuple[slice, slice, Box]) -> None:
         n, c, box = tile
-        patch = read_patch(f, xs[n, c], box)
-        cols[n, c][last_axes(box)] = windows(patch, f.k, tiles.extent(box), f.s, f.d)
+        patch = read_patch(geo, xs[n, c], box)
+        cols[n, c][last_axes(box)] = windows(patch, geo.k, tiles.extent(box), geo.s, geo.d)
 
-    if by is None:
+    if plan is None:
         cols.fill(0)
-        for tap, of_x, of_y in taps.conv_visits(f, tuple(slice(0, o) for o in f.o)):
+        for tap, of_x, of_y in taps.conv_visits(geo, tuple(slice(0, o) for o in geo.o)):
             cols[last_axes((*tap, *of_y))] = xs[last_axes(of_x)]
     else:
-        tiles.run(xp, task, list(itertools.product(*by)))
+        tiles.run(xp, task, list(itertools.product(*plan)))
     return rows.reshape(rows.shape[unbatched:])
 
 
@@ -105,7 +105,7 @@ def fold(
 
     What a window holds of the padding is dropped. Of bool columns, x is true where any is.
 
-        Columns abc --(fold to 4)--> a b+d c+e f
+        Columns abc --(fold to 4)--> a b+d c+e geo
                 def
 
     Its gradient is `unfold(grad, kernel_size, ...)`.
@@ -133,33 +133,33 @@ def fold(
     """
     xp = geometry.library(cols=cols)
     cols = geometry.array("cols", cols, NUMBERS, xp)
-    f, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
-    x = geometry.result(xp, f.x_shape, geometry.accumulator(cols.dtype), zeros=True)
-    by_window = cols.reshape(f.n, f.c, *f.k, *f.o)
-    f, kept = taps.reached(f)
-    by_window = by_window[last_axes((*kept, *(slice(None),) * len(f.o)))]
-    by = cut(xp, f, x.itemsize)
-    if by is None:
+    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    x = geometry.result(xp, geo.x_shape, geometry.accumulator(cols.dtype), zeros=True)
+    by_window = cols.reshape(geo.n, geo.c, *geo.k, *geo.o)
+    geo, kept = taps.reached(geo)
+    by_window = by_window[last_axes((*kept, *(slice(None),) * len(geo.o)))]
+    plan = plan_windows(xp, geo, x.itemsize)
+    if plan is None:
         with np.errstate(all="ignore"):
-            for tap, of_x, of_y in taps.conv_visits(f, tuple(slice(0, o) for o in f.o)):
+            for tap, of_x, of_y in taps.conv_visits(geo, tuple(slice(0, o) for o in geo.o)):
                 x[last_axes(of_x)] += by_window[last_axes((*tap, *of_y))]
     else:
-        add_tiles(f, by, by_window, x)
-    return geometry.rounded(x, cols.dtype).reshape(f.x_shape[unbatched:])
+        add_tiles(geo, plan, by_window, x)
+    return geometry.rounded(x, cols.dtype).reshape(geo.x_shape[unbatched:])
 
 
-def add_tiles(f: Conv, by: "Cut", by_window: Array, x: Array) -> None:
+def add_tiles(geo: Conv, plan: "WindowPlan", by_window: Array, x: Array) -> None:
     """Add windows, (N, C, *k, *o), back onto x, (N, C, *i), tile by tile."""
 
     def task(tile: tuple[slice, slice]) -> None:
         n, c = tile  # owns x[n, c]: its boxes overlap, and follow one another in order
-        for box in by.boxes:
-            add_patch(f, x[n, c], by_window[n, c][last_axes(box)], box)
+        for box in plan.boxes:
+            add_patch(geo, x[n, c], by_window[n, c][last_axes(box)], box)
 
-    tiles.run(geometry.namespace(x), task, list(itertools.product(by.images, by.channels)))
+    tiles.run(geometry.namespace(x), task, list(itertools.product(plan.images, plan.channels)))
 
 
-class Cut(NamedTuple):
+class WindowPlan(NamedTuple):
     """How columns are cut into tiles."""
 
     images: list[slice]
@@ -167,17 +167,17 @@ class Cut(NamedTuple):
     boxes: list[Box]
 
 
-def cut(xp: Any, f: Conv, itemsize: int) -> Cut | None:
+def plan_windows(xp: Any, geo: Conv, itemsize: int) -> WindowPlan | None:
     """Cut images, channels and windows so that the columns of one tile fit the scratch.
 
     Return None where what a tile reads of x would not fit: gaps, or padding, beyond measure.
     """
-    if 0 in f.k:
+    if 0 in geo.k:
         return None
-    room, k = tiles.room(xp, itemsize), math.prod(f.k)
-    boxes = tiles.boxes(f.o, room // k)
+    room, k = tiles.room(xp, itemsize), math.prod(geo.k)
+    boxes = tiles.boxes(geo.o, room // k)
     room //= k * math.prod(tiles.extent(boxes[0]))
-    images, channels = tiles.blocks(f.n, room // f.c), tiles.blocks(f.c, room)
-    planes = images[0].stop * channels[0].stop if f.n else 0
-    fits = patch_fits(xp, f, planes * itemsize, boxes[0])
-    return Cut(images, channels, boxes) if fits else None
+    images, channels = tiles.blocks(geo.n, room // geo.c), tiles.blocks(geo.c, room)
+    planes = images[0].stop * channels[0].stop if geo.n else 0
+    fits = patch_fits(xp, geo, planes * itemsize, boxes[0])
+    return WindowPlan(images, channels, boxes) if fits else None

@@ -105,19 +105,19 @@ def fractional_max_pool(
     xp = geometry.library(x=x, random_samples=random_samples)
     x = geometry.array("x", x, geometry.ORDERED, xp)
     geometry.flag("return_indices", return_indices)
-    f, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = geometry.samples(random_samples, f, k, x.dtype, xp)
-    y, indices = largest(x.reshape(f.planes, *f.i), windows(places(f, k, u), k))
-    shape = f.y_shape[unbatched:]
+    geo, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
+    u = geometry.samples(random_samples, geo, k, x.dtype, xp)
+    y, indices = largest(x.reshape(geo.planes, *geo.i), windows(places(geo, k, u), k))
+    shape = geo.y_shape[unbatched:]
     y, indices = y.reshape(shape), indices.reshape(shape)
     return (y, indices) if return_indices else y
 
 
-def places(f: Maps, k: Shape, u: Array) -> list[Array]:
+def places(geo: Maps, k: Shape, u: Array) -> list[Array]:
     """Return where the windows start along every axis, each plane's own, (P, O)."""
-    u = u.reshape(f.planes, len(k))
+    u = u.reshape(geo.planes, len(k))
     u = u[:, ::-1] if len(k) == 2 else u
-    sizes = zip(f.i, f.o, k, strict=True)
+    sizes = zip(geo.i, geo.o, k, strict=True)
     return [starts(*each, u[:, number]) for number, each in enumerate(sizes)]
 
 
@@ -192,11 +192,11 @@ def fractional_max_pool_grad(
     """
     xp = geometry.library(indices=indices, grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    f, _, unbatched = geometry.fractional(
+    geo, _, unbatched = geometry.fractional(
         input_shape, kernel_size, output_size, output_ratio, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, f.i, xp)
-    planes = (f.planes, *f.o)
-    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
-    return gx.reshape(f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, grad_output.shape, geo.i, xp)
+    planes = (geo.planes, *geo.o)
+    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
+    return gx.reshape(geo.x_shape[unbatched:])

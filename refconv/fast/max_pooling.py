@@ -103,72 +103,74 @@ def max_pool(
     xp = geometry.library(x=x)
     x = geometry.array("x", x, geometry.ORDERED, xp)
     geometry.flag("return_indices", return_indices)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
-        geometry.every_window_has_an_index(f)
-    y, indices = winners(f, x, return_indices)
-    shape = f.y_shape[unbatched:]
+        geometry.every_window_has_an_index(geo)
+    y, indices = winners(geo, x, return_indices)
+    shape = geo.y_shape[unbatched:]
     return y.reshape(shape) if indices is None else (y.reshape(shape), indices.reshape(shape))
 
 
-def winners(f: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
+def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
     """Return the largest x of every window, (N C, *o), and its flat position, -1 if it has none.
 
     The second is None unless it is asked for.
     """
-    xp, planes = geometry.namespace(x), x.reshape(f.n * f.c, *f.i)
-    shape = (f.n * f.c, *f.o)
+    xp, planes = geometry.namespace(x), x.reshape(geo.n * geo.c, *geo.i)
+    shape = (geo.n * geo.c, *geo.o)
     y = geometry.result(xp, shape, x.dtype)
     indices = geometry.result(xp, shape, np.int64) if with_indices else None
 
     def task(box: Box) -> None:
         xs, best = planes[box[0]], y[box]
         best.fill(lowest(x.dtype))
-        found = tap_axes(f, box[1:])
+        found = tap_axes(geo, box[1:])
         if not all(found):  # one window without any element: it is then the only one of its axis
             if indices is not None:
                 indices[box] = -1
             return
         count = math.prod(map(len, found))
         winner = tiles.scratch(xp, best.shape, np.min_scalar_type(count - 1), "winner")
-        winner[...] = first_taps(xp, f, box[1:], found)
+        winner[...] = first_taps(xp, geo, box[1:], found)
         for number, (_, of_x, of_y) in enumerate(visits(found)):
             visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
         # maximum takes 0 and -0 for equal; the first of them wins
         signed = has_negative_zero(xs[last_axes(reads(found))])
         if indices is not None or signed:
-            at = positions(f, box[1:], found, winner)
+            at = positions(geo, box[1:], found, winner)
             if signed:
                 best[...] = gather(xs, at)
             if indices is not None:
                 indices[box] = at
 
-    tiles.run(xp, task, output_boxes(xp, f, x.itemsize))
+    tiles.run(xp, task, output_boxes(xp, geo, x.itemsize))
     return y, indices
 
 
-def window_starts(xp: Any, f: Pool, side: Box) -> list[Array]:
+def window_starts(xp: Any, geo: Pool, side: Box) -> list[Array]:
     """Return o s - p along every axis, for a box of outputs."""
-    sizes = zip(side, f.s, f.p, strict=True)
+    sizes = zip(side, geo.s, geo.p, strict=True)
     return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
 
 
-def first_taps(xp: Any, f: Pool, side: Box, found: Sequence[Visits]) -> Array:
+def first_taps(xp: Any, geo: Pool, side: Box, found: Sequence[Visits]) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
     numbers = []
-    for start, d, axis in zip(window_starts(xp, f, side), f.d, found, strict=True):
+    for start, d, axis in zip(window_starts(xp, geo, side), geo.d, found, strict=True):
         tap = xp.maximum(0, -(start // d))
         number = xp.searchsorted(xp.array([tap for tap, _, _ in axis]), tap)
         numbers.append(xp.minimum(number, len(axis) - 1))
     return ravel(numbers, tuple(map(len, found)))
 
 
-def positions(f: Pool, side: Box, found: Sequence[Visits], winner: Array) -> Array:
+def positions(geo: Pool, side: Box, found: Sequence[Visits], winner: Array) -> Array:
     """Return the winners' flat positions o s - p + k d: one part for o and one for k."""
     xp = geometry.namespace(winner)
-    corner = ravel(window_starts(xp, f, side), f.i)
-    steps = [xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, f.d, strict=True)]
-    at: Array = corner + ravel(steps, f.i).reshape(-1).take(winner)
+    corner = ravel(window_starts(xp, geo, side), geo.i)
+    steps = [
+        xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, geo.d, strict=True)
+    ]
+    at: Array = corner + ravel(steps, geo.i).reshape(-1).take(winner)
     return at.reshape(winner.shape)
 
 
@@ -214,15 +216,15 @@ def max_pool_grad(
     """
     xp = geometry.library(indices=indices, grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    f, unbatched = geometry.pool(
+    geo, unbatched = geometry.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    indices = geometry.indices("indices", indices, grad_output.shape, f.i, xp, least=-1)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    indices = geometry.indices("indices", indices, grad_output.shape, geo.i, xp, least=-1)
 
-    planes = (f.n * f.c, *f.o)
-    gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(f.i))
-    return gx.reshape(f.x_shape[unbatched:])
+    planes = (geo.n * geo.c, *geo.o)
+    gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
+    return gx.reshape(geo.x_shape[unbatched:])
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:

@@ -78,12 +78,12 @@ def pad(
     """
     xp = geometry.library(x=x)
     x = geometry.array("x", x, geometry.NUMBERS + "b", xp)
-    f = geometry.pad(x.shape, padding, mode)
+    geo = geometry.pad(x.shape, padding, mode)
     fill = geometry.fill_value(value, mode, x.dtype)
-    planes = math.prod(f.lead)
-    xs = x.reshape(planes, *f.i)
-    y = geometry.result(xp, (planes, *f.o), x.dtype)
-    copied = pieces(f, mode)
+    planes = math.prod(geo.lead)
+    xs = x.reshape(planes, *geo.i)
+    y = geometry.result(xp, (planes, *geo.o), x.dtype)
+    copied = pieces(geo, mode)
 
     def task(block: slice) -> None:
         if mode == "constant":
@@ -91,8 +91,8 @@ def pad(
         for of_x, of_y in copied:
             y[(block, *of_y)] = xs[(block, *of_x)]
 
-    tiles.run(xp, task, plane_blocks(xp, f, x.itemsize))
-    return y.reshape(f.y_shape)
+    tiles.run(xp, task, plane_blocks(xp, geo, x.itemsize))
+    return y.reshape(geo.y_shape)
 
 
 def pad_grad(
@@ -108,7 +108,7 @@ def pad_grad(
     y is P x plus a constant, so the gradient is the adjoint, gx = P^T gy: a mirrored or repeated
     piece is added onto the place that it was copied from.
 
-        Gradient abcdef of 1234 --(circular padding)--> b+f c d e+a
+        Gradient abcdef of 1234 --(circular padding)--> b+geo c d e+a
 
     It is linear in gy, and its own gradient is `pad(ggx, padding, mode)` with value 0.
 
@@ -134,12 +134,12 @@ def pad_grad(
     """
     xp = geometry.library(grad_output=grad_output)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    f = geometry.pad(input_shape, padding, mode, "input_shape")
-    geometry.matches("grad_output", grad_output, f.y_shape)
-    planes = math.prod(f.lead)
-    gx = geometry.result(xp, (planes, *f.i), geometry.accumulator(grad_output.dtype), zeros=True)
-    gy = grad_output.astype(gx.dtype, copy=False).reshape(planes, *f.o)
-    copied = pieces(f, mode)
+    geo = geometry.pad(input_shape, padding, mode, "input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape)
+    planes = math.prod(geo.lead)
+    gx = geometry.result(xp, (planes, *geo.i), geometry.accumulator(grad_output.dtype), zeros=True)
+    gy = grad_output.astype(gx.dtype, copy=False).reshape(planes, *geo.o)
+    copied = pieces(geo, mode)
 
     def task(block: slice) -> None:
         for of_x, of_y in copied:
@@ -148,19 +148,19 @@ def pad_grad(
             repeated = tuple(axis for axis, (once, times) in enumerate(sizes) if once < times)
             target += share.sum(repeated, keepdims=True) if repeated else share
 
-    tiles.run(xp, task, plane_blocks(xp, f, gx.itemsize))
-    return geometry.rounded(gx, grad_output.dtype).reshape(f.x_shape)
+    tiles.run(xp, task, plane_blocks(xp, geo, gx.itemsize))
+    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape)
 
 
-def plane_blocks(xp: Any, f: Pad, itemsize: int) -> list[slice]:
+def plane_blocks(xp: Any, geo: Pad, itemsize: int) -> list[slice]:
     """Cut the axes that are not padded, as one, into blocks of outputs that fit the scratch."""
-    plane = max(1, math.prod(f.o))
-    return tiles.blocks(math.prod(f.lead), tiles.room(xp, itemsize) // plane)
+    plane = max(1, math.prod(geo.o))
+    return tiles.blocks(math.prod(geo.lead), tiles.room(xp, itemsize) // plane)
 
 
-def pieces(f: Pad, mode: str) -> list[tuple[Box, Box]]:
+def pieces(geo: Pad, mode: str) -> list[tuple[Box, Box]]:
     """Return the boxes (of x, of y) that are copied: one piece of every axis, in all ways."""
-    each = (axis_pieces(i, *p, mode) for i, p in zip(f.i, f.p, strict=True))
+    each = (axis_pieces(i, *p, mode) for i, p in zip(geo.i, geo.p, strict=True))
     return [
         (tuple(of_x for of_x, _ in box), tuple(of_y for _, of_y in box))
         for box in itertools.product(*each)

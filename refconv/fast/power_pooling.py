@@ -71,11 +71,11 @@ def lp_pool(
     x = geometry.array("x", x, "f", xp)
     p = geometry.norm_type(norm_type)
     geometry.flag("mathematical", mathematical)
-    f, _ = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geo, _ = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     if math.isinf(p):
         upward = math.copysign(1, p)
         return upward * max_pool(upward * abs(x), kernel_size, stride, 0, 1, ceil_mode)
-    whole = math.prod(f.k)
+    whole = math.prod(geo.k)
     with np.errstate(all="ignore"):
         if mathematical:
             u = power(abs(x), p)
@@ -129,13 +129,13 @@ def lp_pool_grad(
     geometry.same_dtype(("x", x), ("grad_output", grad_output))
     p = geometry.norm_type(norm_type)
     geometry.flag("mathematical", mathematical)
-    f, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
+    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
     size, window = abs(x), (kernel_size, stride, 0)
     if math.isinf(p):
         _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
         return max_pool_grad(x.shape, indices, grad_output, *window, 1, ceil_mode) * sign(x)
-    whole = math.prod(f.k)
+    whole = math.prod(geo.k)
     with np.errstate(all="ignore"):
         if mathematical:
             v = avg_pool(power(size, p), *window, ceil_mode, divisor_override=1)

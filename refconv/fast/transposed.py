@@ -8,7 +8,7 @@ Let A be the convolution with this weight that leads from y back to x. Then
     grad_bias        gb = sum of gy
 
 so nothing is computed here that `refconv.fast.convolution` does not compute already: `transposed`,
-`correlate`, `sum_over_outputs`. The checked geometry f is that of A: its input is y, its output x.
+`correlate`, `sum_over_outputs`. The checked geometry geo is that of A: its input is y, its output x.
 """
 
 from collections.abc import Sequence
@@ -81,14 +81,14 @@ def conv_transpose(
     weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
     bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
     geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
-    geometry.conv_bias(bias, f.g * f.c)
+    geometry.conv_bias(bias, geo.g * geo.c)
 
     acc = geometry.accumulator(x.dtype)
-    y = transposed(f, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)
-    return geometry.rounded(y, x.dtype).reshape(f.x_shape[unbatched:])
+    y = transposed(geo, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)
+    return geometry.rounded(y, x.dtype).reshape(geo.x_shape[unbatched:])
 
 
 # --------------------------------------------------------------------------- gradients
@@ -136,15 +136,15 @@ def conv_transpose_grad_input(
     weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
 
     acc = geometry.accumulator(weight.dtype)
     w = conjugate(weight.astype(acc, copy=False))
-    gx = correlate(f, grad_output.astype(acc, copy=False), w)
-    return geometry.rounded(gx, weight.dtype).reshape(f.y_shape[unbatched:])
+    gx = correlate(geo, grad_output.astype(acc, copy=False), w)
+    return geometry.rounded(gx, weight.dtype).reshape(geo.y_shape[unbatched:])
 
 
 def conv_transpose_grad_weight(
@@ -190,15 +190,15 @@ def conv_transpose_grad_weight(
     x = geometry.array("x", x, geometry.NUMBERS, xp)
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    f, unbatched = geometry.conv_transpose(
+    geo, unbatched = geometry.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip
-    geometry.matches("grad_output", grad_output, f.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
 
     acc = geometry.accumulator(x.dtype)
     gw = sum_over_outputs(
-        f, grad_output.astype(acc, copy=False), conjugate(x.astype(acc, copy=False))
+        geo, grad_output.astype(acc, copy=False), conjugate(x.astype(acc, copy=False))
     )
     return geometry.rounded(gw, x.dtype)
 

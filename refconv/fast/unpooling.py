@@ -57,10 +57,10 @@ def max_unpool(
     """
     xp = geometry.library(x=x, indices=indices)
     x = geometry.array("x", x, geometry.NUMBERS, xp)
-    f, unbatched = geometry.unpool(x.shape, kernel_size, stride, padding, output_size)
-    at = geometry.indices("indices", indices, x.shape, f.o, xp)
-    y = place(at.reshape(f.planes, *f.i), x.reshape(f.planes, *f.i), math.prod(f.o))
-    return y.reshape(f.y_shape[unbatched:])
+    geo, unbatched = geometry.unpool(x.shape, kernel_size, stride, padding, output_size)
+    at = geometry.indices("indices", indices, x.shape, geo.o, xp)
+    y = place(at.reshape(geo.planes, *geo.i), x.reshape(geo.planes, *geo.i), math.prod(geo.o))
+    return y.reshape(geo.y_shape[unbatched:])
 
 
 def max_unpool_grad(
@@ -109,12 +109,12 @@ def max_unpool_grad(
     grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
     shape = geometry.array("indices", indices, "i", xp).shape
     geometry.flag("strict", strict)
-    f, unbatched = geometry.unpool(shape, kernel_size, stride, padding, output_size, "indices")
-    geometry.matches("grad_output", grad_output, f.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, shape, f.o, xp).reshape(f.planes, *f.i)
-    gx = gather(grad_output.reshape(f.planes, *f.o), at)
+    geo, unbatched = geometry.unpool(shape, kernel_size, stride, padding, output_size, "indices")
+    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    at = geometry.indices("indices", indices, shape, geo.o, xp).reshape(geo.planes, *geo.i)
+    gx = gather(grad_output.reshape(geo.planes, *geo.o), at)
     if strict:
-        number = xp.broadcast_to(xp.arange(math.prod(f.i)).reshape(f.i), at.shape)
-        owner = place(at, number, math.prod(f.o))
+        number = xp.broadcast_to(xp.arange(math.prod(geo.i)).reshape(geo.i), at.shape)
+        owner = place(at, number, math.prod(geo.o))
         gx[gather(owner, at) != number] = 0
     return gx.reshape(shape)

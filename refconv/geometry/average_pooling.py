@@ -11,12 +11,12 @@ from refconv.geometry.messages import shown
 
 
 def divisor(
-    f: Pool, count_include_pad: bool, value: int | None, dtype: np.dtype[Any]
+    geo: Pool, count_include_pad: bool, value: int | None, dtype: np.dtype[Any]
 ) -> int | None:
     """Return the divisor that replaces the size of a window, which must fit in 64 bits too."""
-    taps = math.prod(min(k, i + 2 * p) for i, k, p in zip(f.i, f.k, f.p, strict=True))
+    taps = math.prod(min(k, i + 2 * p) for i, k, p in zip(geo.i, geo.k, geo.p, strict=True))
     if value is None and count_include_pad and taps >= 1 << 63:
-        raise RuntimeError(f"kernel_size={shown(f.k)} is too large: an average over {taps} taps")
+        raise RuntimeError(f"kernel_size={shown(geo.k)} is too large: an average over {taps} taps")
     return divisor_override(value, dtype)
 
 

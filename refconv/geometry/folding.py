@@ -64,14 +64,14 @@ def fold(
             "taps of "
             f"kernel_size={shown(kernel_size)} in {rank} axes"
         )
-    f = windows(cols[0], cols[1] // taps, i, k, d, p, s)
-    if cols[2] != math.prod(f.o):
+    geo = windows(cols[0], cols[1] // taps, i, k, d, p, s)
+    if cols[2] != math.prod(geo.o):
         raise RuntimeError(
             f"{cols_name} has shape {shown(shape)}: {cols[2]} columns, but "
             f"output_size={shown(output_size)} and kernel_size={shown(kernel_size)} make "
-            f"{shown(f.o)} windows"
+            f"{shown(geo.o)} windows"
         )
-    return f, unbatched
+    return geo, unbatched
 
 
 def axes(name: str, value: Any) -> int | None:

@@ -71,41 +71,41 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
     return tuple(int(size * ratio) for size, ratio in zip(i, ratios, strict=True))
 
 
-def samples(value: Array | None, f: Maps, k: Shape, dtype: np.dtype[Any], xp: Any = np) -> Array:
+def samples(value: Array | None, geo: Maps, k: Shape, dtype: np.dtype[Any], xp: Any = np) -> Array:
     """Return one number for every image, channel and axis, (N, C, rank); as a rule from 0 to 1.
 
     They have the dtype of x, or float64 if that is no floating-point one. None draws them.
     """
-    rank, kind = len(f.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
+    rank, kind = len(geo.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
     if value is None:
-        drawn = xp.random.default_rng().random((f.n, f.c, rank))
-        return countable(drawn.astype(kind), f, k)
+        drawn = xp.random.default_rng().random((geo.n, geo.c, rank))
+        return countable(drawn.astype(kind), geo, k)
     found = array("random_samples", value, "f", xp)
     if found.dtype != kind:
         raise RuntimeError(
             f"random_samples has dtype {found.dtype}, expected {kind} for x of dtype {dtype}"
         )
-    if found.ndim != 3 or found.shape[0] < f.n or found.shape[1:] != (f.c, rank):
+    if found.ndim != 3 or found.shape[0] < geo.n or found.shape[1:] != (geo.c, rank):
         raise RuntimeError(
             f"random_samples has shape {shown(found.shape)}, expected (N, C, rank) = "
-            f"{shown((f.n, f.c, rank))}"
+            f"{shown((geo.n, geo.c, rank))}"
         )
     if found.size and not abs(found).max() <= LARGEST_SAMPLE:
         raise RuntimeError(
             f"random_samples holds {found.min()} to {found.max()}, "
             f"expected numbers of at most {LARGEST_SAMPLE} in size"
         )
-    return countable(found[: f.n], f, k)
+    return countable(found[: geo.n], geo, k)
 
 
-def countable(u: Array, f: Maps, k: Shape) -> Array:
+def countable(u: Array, geo: Maps, k: Shape) -> Array:
     """Return the samples u, or raise if positions computed from them overflow their dtype."""
     largest = float(abs(u).max()) if u.size else 0.0
-    for i, o, k_ in zip(f.i, f.o, k, strict=True):
+    for i, o, k_ in zip(geo.i, geo.o, k, strict=True):
         room = i - k_ if o > 1 else 0
         if max(room, (largest + o) * room / max(1, o - 1)) > float(np.finfo(u.dtype).max):
             raise RuntimeError(
-                f"x of {shown(f.i)} is too large for random_samples of dtype {u.dtype}, of at most "
+                f"x of {shown(geo.i)} is too large for random_samples of dtype {u.dtype}, of at most "
                 f"{largest} in size: positions computed from them overflow"
             )
     return u

@@ -87,21 +87,21 @@ def pool(
     return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
 
 
-def every_window_holds(f: Pool) -> bool:
+def every_window_holds(geo: Pool) -> bool:
     """Return whether every window holds an element of x."""
     return not any(
         i < d and any((j * s - p) % d >= i for j in range(min(o, -(-p // s))))
-        for i, o, s, p, d in zip(f.i, f.o, f.s, f.p, f.d, strict=True)
+        for i, o, s, p, d in zip(geo.i, geo.o, geo.s, geo.p, geo.d, strict=True)
     )
 
 
-def every_window_has_an_index(f: Pool, x_name: str = "x") -> None:
+def every_window_has_an_index(geo: Pool, x_name: str = "x") -> None:
     """Raise where a window holds no element of x: its maximum is nowhere."""
-    if not every_window_holds(f):
+    if not every_window_holds(geo):
         raise RuntimeError(
-            f"padding={shown(f.p)} with dilation={shown(f.d)} leaves a window of "
-            f"kernel_size={shown(f.k)} without any "
-            f"element of {x_name} {shown(f.x_shape)}: it has no index"
+            f"padding={shown(geo.p)} with dilation={shown(geo.d)} leaves a window of "
+            f"kernel_size={shown(geo.k)} without any "
+            f"element of {x_name} {shown(geo.x_shape)}: it has no index"
         )
 
 

@@ -70,30 +70,30 @@ def numbers(draw: Any, shape: tuple[int, ...]) -> Any:
     return a
 
 
-def linear_calls(f: Conv, options: dict[str, Any], draw: Any) -> list[tuple[str, Any, Any]]:
+def linear_calls(geo: Conv, options: dict[str, Any], draw: Any) -> list[tuple[str, Any, Any]]:
     """Return every call of a convolution, its gradients, its transpose, unfold and fold."""
-    x, w, gy = (numbers(draw, shape) for shape in (f.x_shape, f.w_shape, f.y_shape))
-    b = numbers(draw, (f.g * f.m,))
+    x, w, gy = (numbers(draw, shape) for shape in (geo.x_shape, geo.w_shape, geo.y_shape))
+    b = numbers(draw, (geo.g * geo.m,))
     calls = [
         ("conv", (x, w, b), options),
-        ("conv_grad_input", (f.x_shape, w, gy), options),
-        ("conv_grad_weight", (x, f.w_shape, gy), options),
+        ("conv_grad_input", (geo.x_shape, w, gy), options),
+        ("conv_grad_weight", (x, geo.w_shape, gy), options),
     ]
     window = {name: options[name] for name in ("dilation", "padding", "stride")}
-    if f.c:
-        sized = zip(f.i, f.k, f.o, f.s, f.p, f.d, strict=True)
+    if geo.c:
+        sized = zip(geo.i, geo.k, geo.o, geo.s, geo.p, geo.d, strict=True)
         more = tuple(i - ((o - 1) * s - 2 * p[0] + d * (k - 1) + 1) for i, k, o, s, p, d in sized)
-        if all(a < max(s, d) for a, s, d in zip(more, f.s, f.d, strict=True)):
+        if all(a < max(s, d) for a, s, d in zip(more, geo.s, geo.d, strict=True)):
             back = {**options, "output_padding": more}
             calls += [
-                ("conv_transpose", (gy, w, numbers(draw, (f.g * f.c,))), back),
-                ("conv_transpose_grad_input", (f.y_shape, w, x), back),
-                ("conv_transpose_grad_weight", (gy, f.w_shape, x), back),
+                ("conv_transpose", (gy, w, numbers(draw, (geo.g * geo.c,))), back),
+                ("conv_transpose_grad_input", (geo.y_shape, w, x), back),
+                ("conv_transpose_grad_weight", (gy, geo.w_shape, x), back),
             ]
-        cols = refconv.unfold(x, f.k, **window)
+        cols = refconv.unfold(x, geo.k, **window)
         calls += [
-            ("unfold", (x, f.k), window),
-            ("fold", (numbers(draw, cols.shape), f.i, f.k), window),
+            ("unfold", (x, geo.k), window),
+            ("fold", (numbers(draw, cols.shape), geo.i, geo.k), window),
         ]
     return calls
 
@@ -301,10 +301,10 @@ def test_caught(bug: Bug) -> None:
 def test_taps_are_the_whole_convolution() -> None:
     """Tap by tap alone, where `columns` would serve, gives what the definition gives."""
     rng = np.random.default_rng(1)
-    f = Conv(2, 2, 3, 2, (5, 4), (3, 2), (3, 4), (2, 1), ((1, 1), (0, 1)), (1, 1))
+    geo = Conv(2, 2, 3, 2, (5, 4), (3, 2), (3, 4), (2, 1), ((1, 1), (0, 1)), (1, 1))
     x, w = (rng.integers(-3, 4, s).astype(float) for s in ((2, 2, 2, 5, 4), (2, 3, 2, 3, 2)))
     y = np.zeros((2, 2, 3, 3, 4))
-    taps.correlate(f, x, w, y)
-    padded = np.pad(x.reshape(f.x_shape), ((0, 0), (0, 0), (1, 1), (0, 1)))
-    expected = direct.conv(padded, w.reshape(f.w_shape), stride=(2, 1), groups=2)
-    assert same_sum(y.reshape(f.y_shape), expected)
+    taps.correlate(geo, x, w, y)
+    padded = np.pad(x.reshape(geo.x_shape), ((0, 0), (0, 0), (1, 1), (0, 1)))
+    expected = direct.conv(padded, w.reshape(geo.w_shape), stride=(2, 1), groups=2)
+    assert same_sum(y.reshape(geo.y_shape), expected)

@@ -69,8 +69,8 @@ def test_fast_is_direct(data: st.DataObject, dtype: Any) -> None:
     lead = draw(st.integers(0, 2)), draw(st.integers(1, 2))
     x, ceil = numbers(draw, (*lead, *i), dtype), draw(st.booleans())
     assume(all(pool_output_size(*v, ceil) > 0 for v in each))
-    f, _ = geometry.pool(x.shape, k, s, p, d, ceil)
-    with_indices = geometry.every_window_holds(f)
+    geo, _ = geometry.pool(x.shape, k, s, p, d, ceil)
+    with_indices = geometry.every_window_holds(geo)
     calls: list[tuple[str, Any, Any]] = [
         ("max_pool", (x, k, s, p, d, ceil), {"return_indices": with_indices})
     ]
@@ -82,7 +82,7 @@ def test_fast_is_direct(data: st.DataObject, dtype: Any) -> None:
     if set(d) == {1}:
         count, divisor = draw(st.booleans()), draw(st.sampled_from((None, 1, 3, 2**62)))
         window = (k, s, p, ceil, count, divisor)
-        gy = numbers(draw, f.y_shape, dtype, unit=3600)
+        gy = numbers(draw, geo.y_shape, dtype, unit=3600)
         calls += [("avg_pool", (x, *window), {}), ("avg_pool_grad", (x.shape, gy, *window), {})]
     o = tuple(draw(st.integers(0, 6)) for _ in i)
     calls += [
