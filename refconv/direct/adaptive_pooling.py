@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from refconv import geometry
 from refconv.direct.average_pooling import divide
-from refconv.direct.max_pooling import NUMBERS, ORDERED, largest, scatter
-from refconv.geometry import Array, Maps
+from refconv.direct.max_pooling import (
+    NUMBERS,
+    ORDERED,
+    largest,
+    scatter,
+    with_indices,
+)
+from refconv.geometry import Array, Maps, as_x, as_y
+from refconv.geometry.adaptive_pooling import (
+    adaptive_avg_pool_call,
+    adaptive_avg_pool_grad_call,
+    adaptive_max_pool_call,
+    adaptive_max_pool_grad_call,
+)
 from refconv.geometry.sizes import Shape
 
 
@@ -39,18 +50,14 @@ def average(total: Any, geo: Maps, o: Shape) -> Any:
 @np.errstate(all="ignore")
 def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     """y[o] = (sum of x over window o) / its size; see `refconv.adaptive_avg_pool`."""
-    x = geometry.array("x", x, NUMBERS)
-    geo, unbatched = geometry.adaptive(x.shape, output_size)
-
-    acc = geometry.summing(x.dtype)
-    xs = x.reshape(geo.x_shape).astype(acc)
-    y = np.zeros(geo.y_shape, acc)
+    geo, x = adaptive_avg_pool_call(x, output_size, NUMBERS)
+    y = np.zeros(geo.y_shape, geo.acc)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
             for i in window(geo, o):
-                y[(n, c, *o)] += xs[(n, c, *i)]
+                y[(n, c, *o)] += x[(n, c, *i)]
             y[(n, c, *o)] = average(y[(n, c, *o)], geo, o)
-    return y.reshape(geo.y_shape[unbatched:]).astype(x.dtype)
+    return as_y(geo, y)
 
 
 @np.errstate(all="ignore")
@@ -58,46 +65,33 @@ def adaptive_avg_pool_grad(
     input_shape: Sequence[int], grad_output: Array, output_size: Any
 ) -> Array:
     """gx[i] = sum of gy / size over windows with i; see `refconv.adaptive_avg_pool_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.summing(grad_output.dtype)
-    gy = grad_output.reshape(geo.y_shape).astype(acc)
-    gx = np.zeros(geo.x_shape, acc)
+    geo, gy = adaptive_avg_pool_grad_call(input_shape, grad_output, output_size, NUMBERS)
+    gx, gy = np.zeros(geo.x_shape, geo.acc), gy.astype(geo.acc)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
             share = average(gy[(n, c, *o)], geo, o)
             for i in window(geo, o):
                 gx[(n, c, *i)] += share
-    return gx.reshape(geo.x_shape[unbatched:]).astype(grad_output.dtype)
+    return as_x(geo, gx)
 
 
 def adaptive_max_pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
     """y[o] = the largest x of window o; see `refconv.adaptive_max_pool`."""
-    x = geometry.array("x", x, ORDERED)
-    geometry.flag("return_indices", return_indices)
-    geo, unbatched = geometry.adaptive(x.shape, output_size)
-
-    xs = x.reshape(geo.x_shape)
-    y = np.empty(geo.y_shape, x.dtype)
-    indices = np.empty(geo.y_shape, np.int64)
+    geo, x = adaptive_max_pool_call(x, output_size, return_indices, ORDERED)
+    y, indices = np.empty(geo.y_shape, x.dtype), np.empty(geo.y_shape, np.int64)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
-            winner = largest(xs[n, c], window(geo, o))
-            y[(n, c, *o)] = xs[(n, c, *winner)]
+            winner = largest(x[n, c], window(geo, o))
+            y[(n, c, *o)] = x[(n, c, *winner)]
             indices[(n, c, *o)] = np.ravel_multi_index(winner, geo.i)
-    y, indices = (y[0], indices[0]) if unbatched else (y, indices)
-    return (y, indices) if return_indices else y
+    return with_indices(geo, y, indices, return_indices)
 
 
 def adaptive_max_pool_grad(
     input_shape: Sequence[int], indices: Array, grad_output: Array, output_size: Any
 ) -> Array:
     """gx[i] = sum of gy over the windows that i won; see `refconv.adaptive_max_pool_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, geo.i).reshape(geo.y_shape)
-    gx = scatter(at, grad_output.reshape(geo.y_shape), geo.i)
-    return gx.reshape(geo.x_shape[unbatched:])
+    geo, indices, gy = adaptive_max_pool_grad_call(
+        input_shape, indices, grad_output, output_size, NUMBERS
+    )
+    return as_x(geo, scatter(indices, gy, geo.i))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from refconv import geometry
 from refconv.direct.max_pooling import NUMBERS, window
-from refconv.geometry import Array, Ints, Pool
+from refconv.geometry import Array, Ints, Pool, as_x, as_y
+from refconv.geometry.average_pooling import avg_pool_call, avg_pool_grad_call
 from refconv.geometry.sizes import Shape
 
 
@@ -56,21 +56,17 @@ def avg_pool(
     divisor_override: int | None = None,
 ) -> Array:
     """y[o] = (sum of x over window o) / divisor; see `refconv.avg_pool`."""
-    x = geometry.array("x", x, NUMBERS)
-    geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = geometry.divisor(geo, count_include_pad, divisor_override, x.dtype)
-
-    acc = geometry.summing(x.dtype)
-    xs = x.reshape(geo.x_shape).astype(acc)
-    y = np.zeros(geo.y_shape, acc)
+    geo, x, override = avg_pool_call(
+        x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, NUMBERS
+    )
+    y = np.zeros(geo.y_shape, geo.acc)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
             for i in window(geo, o):
-                y[(n, c, *o)] += xs[(n, c, *i)]
+                y[(n, c, *o)] += x[(n, c, *i)]
             count = divisor(geo, o, count_include_pad, override)
             y[(n, c, *o)] = 0 + divide(y[(n, c, *o)], count)  # a zero is +0, as in torch
-    return y.reshape(geo.y_shape[unbatched:]).astype(x.dtype)
+    return as_y(geo, y)
 
 
 @np.errstate(all="ignore")
@@ -85,21 +81,14 @@ def avg_pool_grad(
     divisor_override: int | None = None,
 ) -> Array:
     """gx[i] = sum of gy / divisor over the windows that hold i; see `refconv.avg_pool_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(
-        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
-    )
-    override = geometry.divisor(geo, count_include_pad, divisor_override, grad_output.dtype)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.summing(grad_output.dtype)
-    gy = grad_output.reshape(geo.y_shape).astype(acc)
-    gx = np.zeros(geo.x_shape, acc)
+    geo, gy, override = avg_pool_grad_call(
+        input_shape, grad_output, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override, NUMBERS,
+    )  # fmt: skip
+    gx, gy = np.zeros(geo.x_shape, geo.acc), gy.astype(geo.acc)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
-            count = divisor(geo, o, count_include_pad, override)
-            share = divide(gy[(n, c, *o)], count)
+            share = divide(gy[(n, c, *o)], divisor(geo, o, count_include_pad, override))
             for i in window(geo, o):
                 gx[(n, c, *i)] += share
-    return gx.reshape(geo.x_shape[unbatched:]).astype(grad_output.dtype)
+    return as_x(geo, gx)

@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from refconv import geometry
-from refconv.geometry import Array, Conv, Ints
+from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y
+from refconv.geometry.convolution import (
+    conv_call,
+    conv_grad_bias_call,
+    conv_grad_input_call,
+    conv_grad_weight_call,
+)
 from refconv.geometry.sizes import Shape
 
 NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
@@ -45,23 +51,11 @@ def conv(
     groups: int = 1,
 ) -> Array:
     """y[n, m, o] = b[m] + sum of x[n, c, o s + k d - p] w[m, c, k]; see `refconv.conv`."""
-    x = geometry.array("x", x, NUMBERS)
-    weight = geometry.array("weight", weight, NUMBERS)
-    bias = None if bias is None else geometry.array("bias", bias, NUMBERS)
-    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
-    geometry.conv_bias(bias, geo.g * geo.m)
-
-    acc = geometry.accumulator(x.dtype)
-    xs, ws = x.reshape(geo.x_shape).astype(acc), weight.astype(acc)
-    y = np.zeros(geo.y_shape, acc)
+    geo, x, w, b = conv_call(x, weight, bias, stride, padding, dilation, groups, NUMBERS)
+    y = np.zeros(geo.y_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        y[at_y] += xs[at_x] * ws[at_w]
-    if bias is not None:
-        for n, m in np.ndindex(geo.n, geo.g * geo.m):
-            y[n, m] += bias[m].astype(acc) if acc.kind != "O" else bias[m]
-    y = y.astype(x.dtype)
-    return y[0] if unbatched else y
+        y[at_y] += x[at_x] * w[at_w]
+    return as_y(geo, plus(y, b))
 
 
 @np.errstate(all="ignore")
@@ -75,21 +69,13 @@ def conv_grad_input(
     groups: int = 1,
 ) -> Array:
     """gx[i] = sum of gy conj(w) over the products that read x[i]; see `refconv.conv_grad_input`."""
-    weight = geometry.array("weight", weight, NUMBERS)
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv(
-        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    geo, w, gy = conv_grad_input_call(
+        input_shape, weight, grad_output, stride, padding, dilation, groups, NUMBERS
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.accumulator(weight.dtype)
-    ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(geo.y_shape).astype(acc)
-    gx = np.zeros(geo.x_shape, acc)
+    gx = np.zeros(geo.x_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        gx[at_x] += gy[at_y] * ws[at_w]
-    gx = gx.astype(weight.dtype)
-    return gx[0] if unbatched else gx
+        gx[at_x] += gy[at_y] * w[at_w].conjugate()
+    return as_x(geo, gx)
 
 
 @np.errstate(all="ignore")
@@ -103,38 +89,28 @@ def conv_grad_weight(
     groups: int = 1,
 ) -> Array:
     """gw[k] = sum of gy conj(x) over the products that use w[k]; see `refconv.conv_grad_weight`."""
-    x = geometry.array("x", x, NUMBERS)
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv(
-        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    geo, x, gy = conv_grad_weight_call(
+        x, weight_shape, grad_output, stride, padding, dilation, groups, NUMBERS
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.accumulator(x.dtype)
-    xs, gy = (
-        conjugate(x.reshape(geo.x_shape).astype(acc)),
-        grad_output.reshape(geo.y_shape).astype(acc),
-    )
-    gw = np.zeros(geo.w_shape, acc)
+    gw = np.zeros(geo.w_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        gw[at_w] += gy[at_y] * xs[at_x]
-    return gw.astype(x.dtype)
+        gw[at_w] += gy[at_y] * x[at_x].conjugate()
+    return gw.astype(geo.dtype)
 
 
 @np.errstate(all="ignore")
 def conv_grad_bias(grad_output: Array) -> Array:
     """gb[m] = sum over n, o of gy[n, m, o]; see `refconv.conv_grad_bias`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.grad_bias(grad_output.shape)
-    acc = geometry.accumulator(grad_output.dtype)
-    gy = grad_output.astype(acc)
-    gb = np.zeros(gy.shape[1], acc)
+    gy = conv_grad_bias_call(grad_output, NUMBERS)
+    gb = np.zeros(gy.shape[1], accumulator(gy.dtype))
     for at_y in np.ndindex(gy.shape):
         gb[at_y[1]] += gy[at_y]
-    return gb.astype(grad_output.dtype)
+    return gb.astype(gy.dtype)
 
 
-def conjugate(a: Array) -> Array:
-    """Return conj(a): `a` itself unless it is complex."""
-    return a.conj() if a.dtype.kind == "c" else a
+def plus(y: Array, b: Array | None) -> Array:
+    """Add b[m] onto every y[n, m, o]; None adds nothing."""
+    if b is not None:
+        for at_y in np.ndindex(y.shape):
+            y[at_y] += b[at_y[1]]
+    return y

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from refconv import geometry
-from refconv.geometry import Array, Conv, Ints
+from refconv.geometry import Array, Conv, Ints, as_x
+from refconv.geometry.folding import fold_call, unfold_call
 from refconv.geometry.sizes import Shape
 
-NUMBERS = geometry.NUMBERS + "bO"  # object arrays (fractions, big integers) run here too
+NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
 
 
 def taps(geo: Conv) -> Iterator[tuple[Shape, Shape]]:
@@ -36,12 +37,11 @@ def unfold(
     stride: Ints = 1,
 ) -> Array:
     """cols[c k, o] = x[c, o s + k d - p]; see `refconv.unfold`."""
-    x = geometry.array("x", x, NUMBERS)
-    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
-    xs, cols = x.reshape(geo.x_shape), np.zeros((geo.n, geo.c, *geo.k, *geo.o), x.dtype)
+    geo, x = unfold_call(x, kernel_size, dilation, padding, stride, NUMBERS)
+    cols = np.zeros((geo.n, geo.c, *geo.k, *geo.o), x.dtype)
     for at_x, at_cols in taps(geo):
-        cols[at_cols] = xs[at_x]
-    return cols.reshape((geo.n, geo.m, math.prod(geo.o))[unbatched:])
+        cols[at_cols] = x[at_x]
+    return cols.reshape((geo.n, geo.m, math.prod(geo.o))[geo.unbatched :])
 
 
 @np.errstate(all="ignore")
@@ -54,13 +54,8 @@ def fold(
     stride: Ints = 1,
 ) -> Array:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i; see `refconv.fold`."""
-    cols = geometry.array("cols", cols, NUMBERS)
-    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
-    acc = geometry.accumulator(cols.dtype)
-    by_window, x = (
-        cols.reshape(geo.n, geo.c, *geo.k, *geo.o).astype(acc),
-        np.zeros(geo.x_shape, acc),
-    )
+    geo, cols = fold_call(cols, output_size, kernel_size, dilation, padding, stride, NUMBERS)
+    x = np.zeros(geo.x_shape, geo.acc)
     for at_x, at_cols in taps(geo):
-        x[at_x] += by_window[at_cols]
-    return x.astype(cols.dtype).reshape(geo.x_shape[unbatched:])
+        x[at_x] += cols[at_cols]
+    return as_x(geo, x)

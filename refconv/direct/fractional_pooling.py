@@ -6,9 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from refconv import geometry
-from refconv.direct.max_pooling import NUMBERS, ORDERED, largest, scatter
-from refconv.geometry import Array, Ints, Maps, Ratios
+from refconv.direct.max_pooling import (
+    NUMBERS,
+    ORDERED,
+    largest,
+    scatter,
+    with_indices,
+)
+from refconv.geometry import Array, Ints, Maps, Ratios, as_x
+from refconv.geometry.fractional_pooling import (
+    fractional_max_pool_call,
+    fractional_max_pool_grad_call,
+)
 from refconv.geometry.sizes import Shape
 
 
@@ -40,21 +49,16 @@ def fractional_max_pool(
     random_samples: Array | None = None,
 ) -> Any:
     """y[o] = the largest x of window o, at random fractions; see `refconv.fractional_max_pool`."""
-    x = geometry.array("x", x, ORDERED)
-    geometry.flag("return_indices", return_indices)
-    geo, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = geometry.samples(random_samples, geo, k, x.dtype)
-
-    xs = x.reshape(geo.x_shape)
-    y = np.empty(geo.y_shape, x.dtype)
-    indices = np.empty(geo.y_shape, np.int64)
+    geo, k, x, u = fractional_max_pool_call(
+        x, kernel_size, output_size, output_ratio, return_indices, random_samples, ORDERED
+    )
+    y, indices = np.empty(geo.y_shape, x.dtype), np.empty(geo.y_shape, np.int64)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
-            winner = largest(xs[n, c], window(geo, k, o, u[n, c]))
-            y[(n, c, *o)] = xs[(n, c, *winner)]
+            winner = largest(x[n, c], window(geo, k, o, u[n, c]))
+            y[(n, c, *o)] = x[(n, c, *winner)]
             indices[(n, c, *o)] = np.ravel_multi_index(winner, geo.i)
-    y, indices = (y[0], indices[0]) if unbatched else (y, indices)
-    return (y, indices) if return_indices else y
+    return with_indices(geo, y, indices, return_indices)
 
 
 def fractional_max_pool_grad(
@@ -66,11 +70,7 @@ def fractional_max_pool_grad(
     output_ratio: Ratios | None = None,
 ) -> Array:
     """gx[i] = sum of gy over the windows that i won; see `refconv.fractional_max_pool_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geo, _, unbatched = geometry.fractional(
-        input_shape, kernel_size, output_size, output_ratio, "input_shape"
+    geo, indices, gy = fractional_max_pool_grad_call(
+        input_shape, indices, grad_output, kernel_size, output_size, output_ratio, NUMBERS
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, geo.i).reshape(geo.y_shape)
-    gx = scatter(at, grad_output.reshape(geo.y_shape), geo.i)
-    return gx.reshape(geo.x_shape[unbatched:])
+    return as_x(geo, scatter(indices, gy, geo.i))

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.geometry import Array, Ints, Pool
+from refconv.geometry import Array, Ints, Maps, Pool, accumulator, as_x, as_y
+from refconv.geometry.max_pooling import (
+    max_pool_call,
+    max_pool_grad_call,
+    max_pool_scatter_call,
+    max_pool_select_call,
+)
 from refconv.geometry.sizes import Shape
 
 NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
@@ -37,6 +43,17 @@ def largest(x: Array, inside: Iterator[Shape]) -> Shape:
     return winner
 
 
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """Return the value below all others: what the maximum of nothing is."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def with_indices(geo: Pool | Maps, y: Array, indices: Array, asked: bool) -> Any:
+    """Return the maxima as the caller gave x, with their indices if these are asked for."""
+    y, indices = as_y(geo, y), indices.reshape(geo.y_shape[geo.unbatched :])
+    return (y, indices) if asked else y
+
+
 def max_pool(
     x: Array,
     kernel_size: Ints,
@@ -47,25 +64,20 @@ def max_pool(
     return_indices: bool = False,
 ) -> Any:
     """y[o] = the largest x of window o, first of equals, last NaN; see `refconv.max_pool`."""
-    x = geometry.array("x", x, ORDERED)
-    geometry.flag("return_indices", return_indices)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    if return_indices:
-        geometry.every_window_has_an_index(geo)
-
-    xs = x.reshape(geo.x_shape)
-    y = np.empty(geo.y_shape, x.dtype)
-    indices = np.empty(geo.y_shape, np.int64)
+    geo, x = max_pool_call(
+        x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, ORDERED
+    )
+    y, indices = np.empty(geo.y_shape, x.dtype), np.empty(geo.y_shape, np.int64)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
-            if next(window(geo, o), None) is None:
-                y[(n, c, *o)] = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+            inside = list(window(geo, o))
+            if not inside:
+                y[(n, c, *o)], indices[(n, c, *o)] = lowest(x.dtype), -1
                 continue
-            winner = largest(xs[n, c], window(geo, o))
-            y[(n, c, *o)] = xs[(n, c, *winner)]
+            winner = largest(x[n, c], iter(inside))
+            y[(n, c, *o)] = x[(n, c, *winner)]
             indices[(n, c, *o)] = np.ravel_multi_index(winner, geo.i)
-    y, indices = (y[0], indices[0]) if unbatched else (y, indices)
-    return (y, indices) if return_indices else y
+    return with_indices(geo, y, indices, return_indices)
 
 
 def max_pool_grad(
@@ -79,16 +91,11 @@ def max_pool_grad(
     ceil_mode: bool = False,
 ) -> Array:
     """gx[i] = sum of gy over the windows that i won; see `refconv.max_pool_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geo, unbatched = geometry.pool(
-        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
-    )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, geo.i, least=-1).reshape(
-        geo.y_shape
-    )
-    gx = scatter(at, grad_output.reshape(geo.y_shape), geo.i)
-    return gx.reshape(geo.x_shape[unbatched:])
+    geo, at, gy = max_pool_grad_call(
+        input_shape, indices, grad_output, kernel_size, stride, padding, dilation, ceil_mode,
+        NUMBERS,
+    )  # fmt: skip
+    return as_x(geo, scatter(at, gy, geo.i))
 
 
 @np.errstate(all="ignore")
@@ -98,24 +105,20 @@ def scatter(indices: Array, values: Array, i: Shape) -> Array:
     A position of -1 is none.
     """
     lead = indices.shape[: -len(i)]
-    acc = geometry.accumulator(values.dtype)
-    maps = np.zeros((*lead, math.prod(i)), acc)
-    v = values.astype(acc)
+    maps = np.zeros((*lead, math.prod(i)), accumulator(values.dtype))
     for o in np.ndindex(indices.shape):
         if indices[o] >= 0:
-            maps[(*o[: len(lead)], indices[o])] += v[o]
+            maps[(*o[: len(lead)], indices[o])] += values[o]
     return maps.reshape(*lead, *i).astype(values.dtype)
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     """y[n, c, o] = x[n, c, indices[n, c, o]]; see `refconv.max_pool_select`."""
-    x = geometry.array("x", x, NUMBERS)
-    rank = geometry.integer("rank", rank)
-    at = geometry.selection(x.shape, indices, rank)
-    y = np.empty(at.shape, x.dtype)
-    for o in np.ndindex(at.shape):
-        lead = o[:-rank]
-        y[o] = x[lead].reshape(-1)[at[o]] if at[o] >= 0 else 0
+    x, indices, rank = max_pool_select_call(x, indices, rank, NUMBERS)
+    y = np.zeros(indices.shape, x.dtype)
+    for o in np.ndindex(indices.shape):
+        if indices[o] >= 0:
+            y[o] = x[o[:-rank]].reshape(-1)[indices[o]]
     return y
 
 
@@ -123,9 +126,7 @@ def max_pool_scatter(
     input_shape: Sequence[int], indices: Array, grad_output: Array, rank: int
 ) -> Array:
     """gx[n, c, indices[n, c, o]] += gy[n, c, o]; see `refconv.max_pool_scatter`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    shape = geometry.integers("input_shape", input_shape)
-    rank = geometry.integer("rank", rank)
-    at = geometry.selection(shape, indices, rank)
-    geometry.matches("grad_output", grad_output, at.shape)
-    return scatter(at, grad_output, shape[-rank:])
+    shape, indices, gy, rank = max_pool_scatter_call(
+        input_shape, indices, grad_output, rank, NUMBERS
+    )
+    return scatter(indices, gy, shape[-rank:])

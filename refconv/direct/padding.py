@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from refconv import geometry
-from refconv.geometry import Array, Pad
+from refconv.geometry import Array, Pad, accumulator
+from refconv.geometry.padding import pad_call, pad_grad_call
 from refconv.geometry.sizes import Shape
 
 NUMBERS = geometry.NUMBERS + "O"  # object arrays (fractions, big integers) run here too
@@ -52,9 +53,8 @@ def pad(
     value: complex | None = 0,
 ) -> Array:
     """y[o] = x[source of o], or the value where there is none; see `refconv.pad`."""
-    x = geometry.array("x", x, NUMBERS + "b")
-    geo = geometry.pad(x.shape, padding, mode)
-    y = np.full(geo.y_shape, geometry.fill_value(value, mode, x.dtype), x.dtype)
+    geo, x, fill = pad_call(x, padding, mode, value, NUMBERS)
+    y = np.full(geo.y_shape, fill, x.dtype)
     for at_x, at_y in copies(geo, mode):
         y[at_y] = x[at_x]
     return y
@@ -68,11 +68,8 @@ def pad_grad(
     mode: str = "constant",
 ) -> Array:
     """gx[i] = sum of gy over the outputs that copy x[i]; see `refconv.pad_grad`."""
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geo = geometry.pad(input_shape, padding, mode, "input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape)
-    gx = np.zeros(geo.x_shape, geometry.accumulator(grad_output.dtype))
-    gy = grad_output.astype(gx.dtype)
+    geo, gy = pad_grad_call(input_shape, grad_output, padding, mode, NUMBERS)
+    gx = np.zeros(geo.x_shape, accumulator(gy.dtype))
     for at_x, at_y in copies(geo, mode):
         gx[at_x] += gy[at_y]
-    return gx.astype(grad_output.dtype)
+    return gx.astype(gy.dtype)

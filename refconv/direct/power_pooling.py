@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from refconv import geometry
 from refconv.direct.average_pooling import divide
 from refconv.direct.max_pooling import largest, window
-from refconv.geometry import Array, Ints
+from refconv.geometry import Array, Ints, accumulator, as_x, as_y
+from refconv.geometry.power_pooling import lp_pool_call, lp_pool_grad_call
 
 FLOATS = "fO"
 
@@ -25,23 +25,18 @@ def lp_pool(
     mathematical: bool = False,
 ) -> Array:
     """y[o] = (sum of x^p over window o)^(1/p); see `refconv.lp_pool`."""
-    x = geometry.array("x", x, FLOATS)
-    p = geometry.norm_type(norm_type)
-    geometry.flag("mathematical", mathematical)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-
-    xs = x.reshape(geo.x_shape)
-    y = np.empty(geo.y_shape, x.dtype)
+    geo, x, p = lp_pool_call(x, norm_type, kernel_size, stride, ceil_mode, mathematical, FLOATS)
+    x, y = x.reshape(geo.x_shape), np.empty(geo.y_shape, x.dtype)
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
             if math.isinf(p):
-                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(geo, o))
-                y[(n, c, *o)] = abs(xs[(n, c, *winner)])
+                winner = largest(math.copysign(1, p) * abs(x[n, c]), window(geo, o))
+                y[(n, c, *o)] = abs(x[(n, c, *winner)])
             else:
-                inside = [xs[(n, c, *i)] for i in window(geo, o)]
+                inside = [x[(n, c, *i)] for i in window(geo, o)]
                 v = sum_of_powers(inside, p, math.prod(geo.k), mathematical)
                 y[(n, c, *o)] = power(v, 1 / p)
-    return y.reshape(geo.y_shape[unbatched:])
+    return as_y(geo, y)
 
 
 @np.errstate(all="ignore")
@@ -56,26 +51,19 @@ def lp_pool_grad(
     mathematical: bool = False,
 ) -> Array:
     """gx[i] = p x[i]^(p-1) sum of gy (1/p) v^(1/p-1) over windows; see `refconv.lp_pool_grad`."""
-    x = geometry.array("x", x, FLOATS)
-    grad_output = geometry.array("grad_output", grad_output, FLOATS)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    p = geometry.norm_type(norm_type)
-    geometry.flag("mathematical", mathematical)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.accumulator(x.dtype)
-    xs, gy = x.reshape(geo.x_shape), grad_output.reshape(geo.y_shape)
-    gu = np.zeros(geo.x_shape, acc)
-    whole = math.prod(geo.k)
+    geo, x, gy, p = lp_pool_grad_call(
+        x, grad_output, norm_type, kernel_size, stride, ceil_mode, mathematical, FLOATS
+    )
+    x, gy = x.reshape(geo.x_shape), gy.reshape(geo.y_shape)
+    gu = np.zeros(geo.x_shape, accumulator(x.dtype))
     for n, c in np.ndindex(geo.n, geo.c):
         for o in np.ndindex(geo.o):
             if math.isinf(p):
-                winner = largest(math.copysign(1, p) * abs(xs[n, c]), window(geo, o))
+                winner = largest(math.copysign(1, p) * abs(x[n, c]), window(geo, o))
                 gu[(n, c, *winner)] += gy[(n, c, *o)]
                 continue
-            inside = list(window(geo, o))
-            v = sum_of_powers([xs[(n, c, *i)] for i in inside], p, whole, mathematical)
+            inside, whole = list(window(geo, o)), math.prod(geo.k)
+            v = sum_of_powers([x[(n, c, *i)] for i in inside], p, whole, mathematical)
             gv = gy[(n, c, *o)] * times(power(v, 1 / p - 1), 1 / p) if v != 0 else 0 * v
             gv = gv if v == v else 0 * gv
             share = wide(gv) if mathematical else divide(wide(times(gv, whole)), len(inside))
@@ -83,14 +71,14 @@ def lp_pool_grad(
                 gu[(n, c, *i)] += share
     gx = gu.astype(x.dtype)
     for i in np.ndindex(geo.x_shape):
-        v, sign = xs[i], (xs[i] > 0) * 1 - (xs[i] < 0) * 1
+        v, sign = x[i], (x[i] > 0) * 1 - (x[i] < 0) * 1
         if math.isinf(p):
             gx[i] = gx[i] * type(v)(sign)
         elif mathematical:
             gx[i] = gx[i] * (times(power(abs(v), p - 1), p) * type(v)(sign))
         else:
             gx[i] = gx[i] * times(power(v, p - 1), p)
-    return gx.reshape(x.shape)
+    return as_x(geo, gx)
 
 
 def sum_of_powers(inside: Sequence[Any], p: float, whole: int, mathematical: bool) -> Any:

@@ -8,10 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from refconv import geometry
-from refconv.direct.convolution import NUMBERS, conjugate, conv_grad_bias
-from refconv.geometry import Array, Conv, Ints
+from refconv.direct.convolution import NUMBERS, conv_grad_bias, plus
+from refconv.geometry import Array, Conv, Ints, as_x, as_y
 from refconv.geometry.sizes import Shape
+from refconv.geometry.transposed import (
+    conv_transpose_call,
+    conv_transpose_grad_input_call,
+    conv_transpose_grad_weight_call,
+)
 
 
 def products(geo: Conv) -> Iterator[tuple[Shape, Shape, Shape]]:
@@ -47,25 +51,13 @@ def conv_transpose(
     dilation: Ints = 1,
 ) -> Array:
     """y[n, m, i s + k d - p] += x[n, c, i] w[c, m, k], plus b[m]; see `refconv.conv_transpose`."""
-    x = geometry.array("x", x, NUMBERS)
-    weight = geometry.array("weight", weight, NUMBERS)
-    bias = None if bias is None else geometry.array("bias", bias, NUMBERS)
-    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    geo, unbatched = geometry.conv_transpose(
-        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+    geo, x, w, b = conv_transpose_call(
+        x, weight, bias, stride, padding, output_padding, groups, dilation, NUMBERS
     )
-    geometry.conv_bias(bias, geo.g * geo.c)
-
-    acc = geometry.accumulator(x.dtype)
-    xs, ws = x.reshape(geo.y_shape).astype(acc), weight.astype(acc)
-    y = np.zeros(geo.x_shape, acc)
+    y = np.zeros(geo.x_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        y[at_y] += xs[at_x] * ws[at_w]
-    if bias is not None:
-        bs = bias.astype(acc)
-        for at_y in np.ndindex(y.shape):
-            y[at_y] += bs[at_y[1]]
-    return y.astype(x.dtype).reshape(geo.x_shape[unbatched:])
+        y[at_y] += x[at_x] * w[at_w]
+    return as_x(geo, plus(y, b))
 
 
 @np.errstate(all="ignore")
@@ -80,20 +72,13 @@ def conv_transpose_grad_input(
     dilation: Ints = 1,
 ) -> Array:
     """gx[i] = sum of gy conj(w) over the products of x[i]: `refconv.conv_transpose_grad_input`."""
-    weight = geometry.array("weight", weight, NUMBERS)
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv_transpose(
-        input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
+    geo, w, gy = conv_transpose_grad_input_call(
+        input_shape, weight, grad_output, stride, padding, output_padding, groups, dilation, NUMBERS
     )
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
-
-    acc = geometry.accumulator(weight.dtype)
-    ws, gy = conjugate(weight.astype(acc)), grad_output.reshape(geo.x_shape).astype(acc)
-    gx = np.zeros(geo.y_shape, acc)
+    gx = np.zeros(geo.y_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        gx[at_x] += gy[at_y] * ws[at_w]
-    return gx.astype(weight.dtype).reshape(geo.y_shape[unbatched:])
+        gx[at_x] += gy[at_y] * w[at_w].conjugate()
+    return as_y(geo, gx)
 
 
 @np.errstate(all="ignore")
@@ -108,24 +93,13 @@ def conv_transpose_grad_weight(
     dilation: Ints = 1,
 ) -> Array:
     """gw[k] = sum of gy conj(x) over the products of w[k]: `refconv.conv_transpose_grad_weight`."""
-    x = geometry.array("x", x, NUMBERS)
-    grad_output = geometry.array("grad_output", grad_output, NUMBERS)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv_transpose(
-        x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
-        weight_name="weight_shape",
-    )  # fmt: skip
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
-
-    acc = geometry.accumulator(x.dtype)
-    xs, gy = (
-        conjugate(x.reshape(geo.y_shape).astype(acc)),
-        grad_output.reshape(geo.x_shape).astype(acc),
+    geo, x, gy = conv_transpose_grad_weight_call(
+        x, weight_shape, grad_output, stride, padding, output_padding, groups, dilation, NUMBERS
     )
-    gw = np.zeros(geo.w_shape, acc)
+    gw = np.zeros(geo.w_shape, geo.acc)
     for at_x, at_w, at_y in products(geo):
-        gw[at_w] += gy[at_y] * xs[at_x]
-    return gw.astype(x.dtype)
+        gw[at_w] += gy[at_y] * x[at_x].conjugate()
+    return gw.astype(geo.dtype)
 
 
 def conv_transpose_grad_bias(grad_output: Array) -> Array:

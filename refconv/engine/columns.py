@@ -158,11 +158,8 @@ def matrices_of(geo: Conv, plan: Plan, w: Array) -> Array:
 
 def weight_of(geo: Conv, plan: Plan, matrices: Array) -> Array:
     """Return w, (g, m, c, *k), from its matrices: the inverse of `matrices_of`."""
-    xp, by_shift = (
-        namespace(matrices),
-        matrices.reshape(plan.shifts, geo.g, geo.m, geo.c, plan.rows_per_channel),
-    )
-    w: Array = xp.moveaxis(by_shift, 0, 3).reshape(geo.g, geo.m, geo.c, *geo.k)
+    by_shift = matrices.reshape(plan.shifts, geo.g, geo.m, geo.c, plan.rows_per_channel)
+    w: Array = namespace(matrices).moveaxis(by_shift, 0, 3).reshape(geo.g, geo.m, geo.c, *geo.k)
     return w
 
 

@@ -40,10 +40,10 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Exact:
     array([[[Fraction(3, 2), Fraction(3, 1)]]], dtype=object)
     """
     ints, e = scaled("x", x)
-    geo, unbatched = geometry.adaptive(x.shape, output_size)
+    geo = geometry.adaptive(x.shape, output_size)
     at_x, at_y = taps(geo)
     y = total(ints.ravel()[at_x], e, at_y, geo.y_shape).divided_by(sizes(geo))
-    return y[0] if unbatched else y
+    return y[0] if geo.unbatched else y
 
 
 def adaptive_avg_pool_grad(
@@ -55,8 +55,8 @@ def adaptive_avg_pool_grad(
     an odd number: where it is 1, no division rounds.
     """
     gy, e = scaled("grad_output", grad_output)
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    geo = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
     size = sizes(geo)
     common = math.lcm(*size.ravel())
     shares = gy.reshape(geo.y_shape) * (common // size)
@@ -66,7 +66,7 @@ def adaptive_avg_pool_grad(
     at_x, at_y = taps(geo)
     gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, geo.x_shape)
     gx = gx.divided_by(np.array(rest >> halvings, object))
-    return gx[0] if unbatched else gx
+    return gx[0] if geo.unbatched else gx
 
 
 def adaptive_max_pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
@@ -81,7 +81,7 @@ def adaptive_max_pool_grad(
     input_shape: Sequence[int], indices: Array, grad_output: Array, output_size: Any
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
+    geo = geometry.adaptive(input_shape, output_size, x_name="input_shape")
     geometry.array("grad_output", grad_output, geometry.ORDERED)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    return max_pool_scatter(geo.x_shape[unbatched:], indices, grad_output, len(geo.i))
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
+    return max_pool_scatter(geo.x_shape[geo.unbatched :], indices, grad_output, len(geo.i))

@@ -36,11 +36,11 @@ def avg_pool(
     """
     ints, e = scaled("x", x)
     geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    geo = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     at_x, at_y = taps(geo)
     sums = total(ints.ravel()[at_x], e, at_y, geo.y_shape)
     y = sums.divided_by(divisors(geo, count_include_pad, divisor_override))
-    return y[0] if unbatched else y
+    return y[0] if geo.unbatched else y
 
 
 def avg_pool_grad(
@@ -60,10 +60,8 @@ def avg_pool_grad(
     """
     gy, e = scaled("grad_output", grad_output)
     geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(
-        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
-    )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    geo = geometry.pool(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
     count = divisors(geo, count_include_pad, divisor_override)
     common = math.lcm(*count.ravel())
     shares = gy.reshape(geo.y_shape) * (common // count)
@@ -73,4 +71,4 @@ def avg_pool_grad(
     at_x, at_y = taps(geo)
     gx = total((shares // factor).ravel()[at_y], e - halvings, at_x, geo.x_shape)
     gx = gx.divided_by(np.array(rest >> halvings, object))
-    return gx[0] if unbatched else gx
+    return gx[0] if geo.unbatched else gx

@@ -55,14 +55,14 @@ def conv(
     (array([[[ 0.5,  4. ,  8. , 12. ]]]), array([[[1, 2, 2, 1]]], dtype=object))
     """
     (a, ea), (b, eb) = scaled("x", x), scaled("weight", weight)
-    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geo = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
     if bias is not None:
         geometry.array("bias", bias, geometry.ORDERED)
     geometry.conv_bias(bias, geo.g * geo.m)
     at_x, at_w, at_y = products(geo)
     y = total(a.ravel()[at_x] * b.ravel()[at_w], ea + eb, at_y, geo.y_shape)
     y = plus_bias(y, bias)
-    return y[0] if unbatched else y
+    return y[0] if geo.unbatched else y
 
 
 def plus_bias(y: Exact, bias: Array | None) -> Exact:
@@ -84,13 +84,11 @@ def conv_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products that read x[i], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("weight", weight)
-    geo, unbatched = geometry.conv(
-        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
-    )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    geo = geometry.conv(input_shape, weight.shape, stride, padding, dilation, groups, "input_shape")
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
     at_x, at_w, at_y = products(geo)
     gx = total(a.ravel()[at_y] * b.ravel()[at_w], ea + eb, at_x, geo.x_shape)
-    return gx[0] if unbatched else gx
+    return gx[0] if geo.unbatched else gx
 
 
 def conv_grad_weight(
@@ -104,10 +102,10 @@ def conv_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products that use w[k], exactly."""
     (a, ea), (b, eb) = scaled("grad_output", grad_output), scaled("x", x)
-    geo, unbatched = geometry.conv(
+    geo = geometry.conv(
         x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
     at_x, at_w, at_y = products(geo)
     return total(a.ravel()[at_y] * b.ravel()[at_x], ea + eb, at_w, geo.w_shape)
 

@@ -35,10 +35,10 @@ def unfold(
            [1., 2., 0.]])
     """
     ints, e = scaled("x", x)
-    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
+    geo = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
     at_x, at_cols = taps(geo)
     cols = total(ints.ravel()[at_x], e, at_cols, (geo.n, geo.m, math.prod(geo.o)))
-    return cols[0] if unbatched else cols
+    return cols[0] if geo.unbatched else cols
 
 
 def fold(
@@ -51,7 +51,7 @@ def fold(
 ) -> Exact:
     """x[c, i] = sum of cols[c k, o] over o s + k d - p = i, exactly."""
     ints, e = scaled("cols", cols)
-    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    geo = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
     at_x, at_cols = taps(geo)
     x = total(ints.ravel()[at_cols], e, at_x, geo.x_shape)
-    return x[0] if unbatched else x
+    return x[0] if geo.unbatched else x

@@ -35,9 +35,7 @@ def fractional_max_pool_grad(
     output_ratio: Ratios | None = None,
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    geo, _, unbatched = geometry.fractional(
-        input_shape, kernel_size, output_size, output_ratio, "input_shape"
-    )
+    geo, _ = geometry.fractional(input_shape, kernel_size, output_size, output_ratio, "input_shape")
     geometry.array("grad_output", grad_output, geometry.ORDERED)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    return max_pool_scatter(geo.x_shape[unbatched:], indices, grad_output, len(geo.i))
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
+    return max_pool_scatter(geo.x_shape[geo.unbatched :], indices, grad_output, len(geo.i))

@@ -54,12 +54,12 @@ def max_pool_grad(
     ceil_mode: bool = False,
 ) -> Exact:
     """gx[i] = sum of gy over the windows that i won, exactly."""
-    geo, unbatched = geometry.pool(
+    geo = geometry.pool(
         input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
     )
     geometry.array("grad_output", grad_output, geometry.ORDERED)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    return max_pool_scatter(geo.x_shape[unbatched:], indices, grad_output, len(geo.i))
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
+    return max_pool_scatter(geo.x_shape[geo.unbatched :], indices, grad_output, len(geo.i))
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Exact:

@@ -55,7 +55,7 @@ def lp_pool(
     p = exponent(norm_type)
     numbers = fractions("x", x)
     geometry.flag("mathematical", mathematical)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geo = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
     xs = numbers.reshape(geo.x_shape)
     y = np.empty(geo.y_shape, object)
     for at in np.ndindex(geo.y_shape):
@@ -71,7 +71,7 @@ def lp_pool(
         else:
             y[at] = roots(Fraction(1), s, 1 if p > 0 else -1)
     return Roots(
-        y[0] if unbatched else y,
+        y[0] if geo.unbatched else y,
         degree=degree(p),
         slope=1,
         after=2 if p == 1 else roundings(1 / p),
@@ -97,8 +97,8 @@ def lp_pool_grad(
     p = exponent(norm_type)
     numbers, gy = fractions("x", x), fractions("grad_output", grad_output)
     geometry.flag("mathematical", mathematical)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
+    geo = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geometry.matches("grad_output", grad_output, geo.y_shape[geo.unbatched :])
     xs = numbers.reshape(geo.x_shape)
     gx = np.empty(geo.x_shape, object)
     for at in np.ndindex(geo.x_shape):
@@ -116,7 +116,7 @@ def lp_pool_grad(
                 slope = abs(slope) * sign(plane[i])
             onto[i] += roots(g * s.scale * slope, s, (1 - int(p)) * (1 if p > 0 else -1))
     return Roots(
-        gx[0] if unbatched else gx,
+        gx[0] if geo.unbatched else gx,
         degree=degree(p),
         slope=0 if p == 1 else 1 if p > 0 else 2,
         after=7 + roundings(1 / p - 1) + roundings(p - 1),
@@ -151,7 +151,7 @@ def sum_of_powers(geo: Pool, plane: Array, o: Shape, p: int, mathematical: bool)
 
 def exponent(norm_type: Any) -> float:
     """Return p, an integer or infinite: the sums of other powers are irrational."""
-    p = geometry.norm_type(norm_type)
+    p = geometry.norm_type_of(norm_type)
     if not (math.isinf(p) or p.is_integer()):
         raise NotImplementedError(
             f"norm_type must be an integer or infinite here, got {norm_type!r}: "

@@ -29,7 +29,7 @@ def conv_transpose(
     (array([[[3. , 6.5, 1. ]]]), array([[[1, 2, 1]]], dtype=object))
     """
     (x_ints, ex), (w_ints, ew) = scaled("x", x), scaled("weight", weight)
-    geo, unbatched = geometry.conv_transpose(
+    geo = geometry.conv_transpose(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
     if bias is not None:
@@ -38,7 +38,7 @@ def conv_transpose(
     at_y, at_w, at_x = products(geo)
     y = total(x_ints.ravel()[at_x] * w_ints.ravel()[at_w], ex + ew, at_y, geo.x_shape)
     y = plus_bias(y, bias)
-    return y[0] if unbatched else y
+    return y[0] if geo.unbatched else y
 
 
 def conv_transpose_grad_input(
@@ -53,13 +53,13 @@ def conv_transpose_grad_input(
 ) -> Exact:
     """gx[i] = sum of gy w over the products of x[i], exactly."""
     (gy, ey), (w, ew) = scaled("grad_output", grad_output), scaled("weight", weight)
-    geo, unbatched = geometry.conv_transpose(
+    geo = geometry.conv_transpose(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.x_shape[geo.unbatched :])
     at_y, at_w, at_x = products(geo)
     gx = total(gy.ravel()[at_y] * w.ravel()[at_w], ey + ew, at_x, geo.y_shape)
-    return gx[0] if unbatched else gx
+    return gx[0] if geo.unbatched else gx
 
 
 def conv_transpose_grad_weight(
@@ -74,11 +74,11 @@ def conv_transpose_grad_weight(
 ) -> Exact:
     """gw[k] = sum of gy x over the products of w[k], exactly."""
     (gy, ey), (x_ints, ex) = scaled("grad_output", grad_output), scaled("x", x)
-    geo, unbatched = geometry.conv_transpose(
+    geo = geometry.conv_transpose(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
+    geometry.matches("grad_output", grad_output, geo.x_shape[geo.unbatched :])
     at_y, at_w, at_x = products(geo)
     return total(gy.ravel()[at_y] * x_ints.ravel()[at_x], ey + ex, at_w, geo.w_shape)
 

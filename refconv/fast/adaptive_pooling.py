@@ -18,7 +18,13 @@ from refconv import geometry
 from refconv.engine.ragged import Axis, Windows, largest, sums
 from refconv.engine.winners import scatter
 from refconv.fast.average_pooling import divide
-from refconv.geometry import Array, Maps
+from refconv.geometry import Array, Maps, as_x, as_y, positions_as_y
+from refconv.geometry.adaptive_pooling import (
+    adaptive_avg_pool_call,
+    adaptive_avg_pool_grad_call,
+    adaptive_max_pool_call,
+    adaptive_max_pool_grad_call,
+)
 from refconv.geometry.sizes import Shape, adaptive_range
 
 
@@ -66,15 +72,13 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), (2,))
     array([[[2., 5.]]])
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    geo, unbatched = geometry.adaptive(x.shape, output_size)
+    geo, x = adaptive_avg_pool_call(x, output_size)
 
     def divided(total: Array, axes: Sequence[Axis]) -> None:
         divide_in_turn(total, [axis.size for axis in axes], geo)
 
-    y = sums(x.reshape(geo.planes, *geo.i), windows(xp, geo.i, geo.o), x.dtype, divided)
-    return y.reshape(geo.y_shape[unbatched:])
+    each = windows(geometry.namespace(x), geo.i, geo.o)
+    return as_y(geo, sums(x.reshape(geo.planes, *geo.i), each, x.dtype, divided))
 
 
 def adaptive_avg_pool_grad(
@@ -104,19 +108,13 @@ def adaptive_avg_pool_grad(
     >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), (2,))
     array([[[1., 1., 3., 2., 2.]]])
     """
-    xp = geometry.library(grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    share = grad_output.reshape(geo.planes, *geo.o).astype(
-        geometry.summing(grad_output.dtype), order="C"
-    )
+    geo, gy = adaptive_avg_pool_grad_call(input_shape, grad_output, output_size)
+    xp, share = geometry.namespace(gy), gy.reshape(geo.planes, *geo.o).astype(geo.acc, order="C")
     everything = slice(0, geo.planes)
     sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, geo.i, geo.o)]
     with np.errstate(all="ignore"):
         divide_in_turn(share, sizes, geo)
-    gx = sums(share, windows(xp, geo.o, geo.i), share.dtype)
-    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape[unbatched:])
+    return as_x(geo, sums(share, windows(xp, geo.o, geo.i), geo.acc))
 
 
 def divide_in_turn(total: Array, sizes: Sequence[Array], geo: Maps) -> None:
@@ -175,14 +173,10 @@ def adaptive_max_pool(
     >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), (2,), return_indices=True)
     (array([[[8., 8.]]]), array([[[2, 2]]]))
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, geometry.ORDERED, xp)
-    geometry.flag("return_indices", return_indices)
-    geo, unbatched = geometry.adaptive(x.shape, output_size)
-    y, indices = largest(x.reshape(geo.planes, *geo.i), windows(xp, geo.i, geo.o))
-    shape = geo.y_shape[unbatched:]
-    y, indices = y.reshape(shape), indices.reshape(shape)
-    return (y, indices) if return_indices else y
+    geo, x = adaptive_max_pool_call(x, output_size, return_indices)
+    each = windows(geometry.namespace(x), geo.i, geo.o)
+    y, indices = largest(x.reshape(geo.planes, *geo.i), each)
+    return (as_y(geo, y), positions_as_y(geo, indices)) if return_indices else as_y(geo, y)
 
 
 def adaptive_max_pool_grad(
@@ -214,11 +208,6 @@ def adaptive_max_pool_grad(
     >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), (2,))
     array([[[0., 0., 7., 0., 0.]]])
     """
-    xp = geometry.library(indices=indices, grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geo, unbatched = geometry.adaptive(input_shape, output_size, x_name="input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, geo.i, xp)
+    geo, at, gy = adaptive_max_pool_grad_call(input_shape, indices, grad_output, output_size)
     planes = (geo.planes, *geo.o)
-    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
-    return gx.reshape(geo.x_shape[unbatched:])
+    return as_x(geo, scatter(at.reshape(planes), gy.reshape(planes), math.prod(geo.i)))

@@ -14,7 +14,8 @@ from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, plane_blocks, tap_axes
 from refconv.engine.tiles import Box
 from refconv.engine.visits import visits
-from refconv.geometry import Array, Ints, Pool
+from refconv.geometry import Array, Ints, Pool, as_x, as_y
+from refconv.geometry.average_pooling import avg_pool_call, avg_pool_grad_call
 from refconv.geometry.sizes import last_axes
 
 
@@ -62,25 +63,22 @@ def avg_pool(
     >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), (2,), ceil_mode=True)
     array([[[2., 5.]]])
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    override = geometry.divisor(geo, count_include_pad, divisor_override, x.dtype)
-    acc = geometry.summing(x.dtype)
+    geo, x, override = avg_pool_call(
+        x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+    xp, planes = geometry.namespace(x), x.reshape(geo.n * geo.c, *geo.i)
     y = geometry.result(xp, (geo.n * geo.c, *geo.o), x.dtype)
-    planes = x.reshape(geo.n * geo.c, *geo.i)
 
     def task(box: Box) -> None:
-        total = tiles.scratch(xp, tiles.extent(box), acc, "total")
+        total = tiles.scratch(xp, tiles.extent(box), geo.acc, "total")
         total.fill(0)
         for _, of_x, of_y in visits(tap_axes(geo, box[1:])):
             total[last_axes(of_y)] += planes[(box[0], *of_x)]
         divide(total, divisors(xp, geo, box[1:], count_include_pad, override), total)
         y[box] = total
 
-    tiles.run(xp, task, output_boxes(xp, geo, acc.itemsize))
-    return y.reshape(geo.y_shape[unbatched:])
+    tiles.run(xp, task, output_boxes(xp, geo, geo.acc.itemsize))
+    return as_y(geo, y)
 
 
 def avg_pool_grad(
@@ -119,31 +117,25 @@ def avg_pool_grad(
     >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), (2,), ceil_mode=True)
     array([[[1., 1., 5.]]])
     """
-    xp = geometry.library(grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.flag("count_include_pad", count_include_pad)
-    geo, unbatched = geometry.pool(
-        input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape"
-    )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    override = geometry.divisor(geo, count_include_pad, divisor_override, grad_output.dtype)
-    acc = geometry.summing(grad_output.dtype)
-    gys = grad_output.reshape(geo.n * geo.c, *geo.o)
-    gx = geometry.result(xp, (geo.n * geo.c, *geo.i), acc, zeros=True)
-    planes, boxes = plane_blocks(xp, geo, acc.itemsize)
+    geo, gy, override = avg_pool_grad_call(
+        input_shape, grad_output, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+    xp, gys = geometry.namespace(gy), gy.reshape(geo.n * geo.c, *geo.o)
+    gx = geometry.result(xp, (geo.n * geo.c, *geo.i), geo.acc, zeros=True)
+    planes, boxes = plane_blocks(xp, geo, geo.acc.itemsize)
 
     def task(block: slice) -> None:
         onto = gx[block]
         for box in boxes:
-            gy = gys[(block, *box)]
-            share = tiles.scratch(xp, gy.shape, acc, "share")
-            share[...] = gy
+            share = tiles.scratch(xp, gys[(block, *box)].shape, geo.acc, "share")
+            share[...] = gys[(block, *box)]
             divide(share, divisors(xp, geo, box, count_include_pad, override), share)
             for _, of_x, of_y in visits(tap_axes(geo, box)):
                 onto[last_axes(of_x)] += share[last_axes(of_y)]
 
     tiles.run(xp, task, planes)
-    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape[unbatched:])
+    return as_x(geo, gx)
 
 
 def divisors(xp: Any, geo: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:

@@ -32,7 +32,13 @@ from refconv.engine.columns import (
 )
 from refconv.engine.patches import add_patch
 from refconv.engine.tiles import Box
-from refconv.geometry import Array, Conv, Ints
+from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y, rounded
+from refconv.geometry.convolution import (
+    conv_call,
+    conv_grad_bias_call,
+    conv_grad_input_call,
+    conv_grad_weight_call,
+)
 from refconv.geometry.sizes import Pads, last_axes, window_extent
 
 PARTS = 8  # at least as many tasks are cut, so that threads have something to share
@@ -83,17 +89,8 @@ def conv(
     >>> conv(x, np.array([[[1.0, 10.0]]]), stride=2)  # 0 + 10 * 1, 2 + 10 * 3
     array([[[10., 32.]]])
     """
-    xp = geometry.library(x=x, weight=weight, bias=bias)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
-    bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
-    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    geo, unbatched = geometry.conv(x.shape, weight.shape, stride, padding, dilation, groups)
-    geometry.conv_bias(bias, geo.g * geo.m)
-
-    acc = geometry.accumulator(x.dtype)
-    y = correlate(geo, x.astype(acc, copy=False), weight.astype(acc, copy=False), bias)
-    return geometry.rounded(y, x.dtype).reshape(geo.y_shape[unbatched:])
+    geo, x, w, b = conv_call(x, weight, bias, stride, padding, dilation, groups)
+    return as_y(geo, correlate(geo, x, w, b))
 
 
 def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array:
@@ -195,19 +192,10 @@ def conv_grad_input(
     >>> conv_grad_input((1, 1, 5), np.array([[[1.0, 10.0]]]), gy, stride=2)
     array([[[ 1., 10.,  2., 20.,  0.]]])
     """
-    xp = geometry.library(weight=weight, grad_output=grad_output)
-    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv(
-        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    geo, w, gy = conv_grad_input_call(
+        input_shape, weight, grad_output, stride, padding, dilation, groups
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.accumulator(weight.dtype)
-    w = conjugate(weight.astype(acc, copy=False))
-    gx = transposed(geo, w, grad_output.astype(acc, copy=False))
-    return geometry.rounded(gx, weight.dtype).reshape(geo.x_shape[unbatched:])
+    return as_x(geo, transposed(geo, conjugate(w), gy))
 
 
 def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Array:
@@ -310,19 +298,10 @@ def conv_grad_weight(
     >>> conv_grad_weight(x, (1, 1, 2), gy, stride=2)  # 1 * 0 + 2 * 2, 1 * 1 + 2 * 3
     array([[[4., 7.]]])
     """
-    xp = geometry.library(x=x, grad_output=grad_output)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv(
-        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    geo, x, gy = conv_grad_weight_call(
+        x, weight_shape, grad_output, stride, padding, dilation, groups
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-
-    acc = geometry.accumulator(x.dtype)
-    xs = conjugate(x.astype(acc, copy=False))
-    gw = sum_over_outputs(geo, xs, grad_output.astype(acc, copy=False))
-    return geometry.rounded(gw, x.dtype)
+    return rounded(sum_over_outputs(geo, conjugate(x), gy), geo.dtype)
 
 
 def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
@@ -394,16 +373,13 @@ def conv_grad_bias(grad_output: Array) -> Array:
     >>> conv_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
     array([3., 7.])
     """
-    xp = geometry.library(grad_output=grad_output)
-    gy = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.grad_bias(gy.shape)
-    gb: Array = xp.empty(gy.shape[1], gy.dtype)
-    acc = geometry.accumulator(gy.dtype)
+    gy = conv_grad_bias_call(grad_output)
+    gb: Array = geometry.namespace(gy).empty(gy.shape[1], gy.dtype)
 
     def task(m: slice) -> None:
-        gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=acc)
+        gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=accumulator(gy.dtype))
 
-    tiles.run(xp, task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
+    tiles.run(geometry.namespace(gy), task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
     return gb
 
 

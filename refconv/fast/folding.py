@@ -17,7 +17,8 @@ from refconv import geometry
 from refconv.engine import taps, tiles
 from refconv.engine.patches import add_patch, patch_fits, read_patch, windows
 from refconv.engine.tiles import Box
-from refconv.geometry import Array, Conv, Ints
+from refconv.geometry import Array, Conv, Ints, as_x
+from refconv.geometry.folding import fold_call, unfold_call
 from refconv.geometry.sizes import last_axes
 
 NUMBERS = geometry.NUMBERS + "b"
@@ -69,26 +70,24 @@ def unfold(
     >>> np.array([[1.0, 10.0]]) @ unfold(x, (2,))  # a convolution
     array([[[21., 32., 43.]]])
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, NUMBERS, xp)
-    geo, unbatched = geometry.unfold(x.shape, kernel_size, dilation, padding, stride)
-    xs = x.reshape(geo.x_shape)
+    geo, x = unfold_call(x, kernel_size, dilation, padding, stride)
+    xp = geometry.namespace(x)
     rows = geometry.result(xp, (geo.n, geo.m, math.prod(geo.o)), x.dtype)
     cols = rows.reshape(geo.n, geo.c, *geo.k, *geo.o)
     plan = plan_windows(xp, geo, x.itemsize)
 
     def task(tile: tuple[slice, slice, Box]) -> None:
         n, c, box = tile
-        patch = read_patch(geo, xs[n, c], box)
+        patch = read_patch(geo, x[n, c], box)
         cols[n, c][last_axes(box)] = windows(patch, geo.k, tiles.extent(box), geo.s, geo.d)
 
     if plan is None:
         cols.fill(0)
         for tap, of_x, of_y in taps.conv_visits(geo, tuple(slice(0, o) for o in geo.o)):
-            cols[last_axes((*tap, *of_y))] = xs[last_axes(of_x)]
+            cols[last_axes((*tap, *of_y))] = x[last_axes(of_x)]
     else:
         tiles.run(xp, task, list(itertools.product(*plan)))
-    return rows.reshape(rows.shape[unbatched:])
+    return rows.reshape(rows.shape[geo.unbatched :])
 
 
 def fold(
@@ -131,21 +130,19 @@ def fold(
     >>> fold(np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]]), (4,), 2)
     array([[[ 1., 12., 23., 30.]]])
     """
-    xp = geometry.library(cols=cols)
-    cols = geometry.array("cols", cols, NUMBERS, xp)
-    geo, unbatched = geometry.fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
-    x = geometry.result(xp, geo.x_shape, geometry.accumulator(cols.dtype), zeros=True)
-    by_window = cols.reshape(geo.n, geo.c, *geo.k, *geo.o)
-    geo, kept = taps.reached(geo)
-    by_window = by_window[last_axes((*kept, *(slice(None),) * len(geo.o)))]
-    plan = plan_windows(xp, geo, x.itemsize)
+    geo, cols = fold_call(cols, output_size, kernel_size, dilation, padding, stride)
+    xp = geometry.namespace(cols)
+    x = geometry.result(xp, geo.x_shape, geo.acc, zeros=True)
+    near, kept = taps.reached(geo)
+    by_window = cols[last_axes((*kept, *(slice(None),) * len(geo.o)))]
+    plan = plan_windows(xp, near, x.itemsize)
     if plan is None:
         with np.errstate(all="ignore"):
-            for tap, of_x, of_y in taps.conv_visits(geo, tuple(slice(0, o) for o in geo.o)):
+            for tap, of_x, of_y in taps.conv_visits(near, tuple(slice(0, o) for o in near.o)):
                 x[last_axes(of_x)] += by_window[last_axes((*tap, *of_y))]
     else:
-        add_tiles(geo, plan, by_window, x)
-    return geometry.rounded(x, cols.dtype).reshape(geo.x_shape[unbatched:])
+        add_tiles(near, plan, by_window, x)
+    return as_x(geo, x)
 
 
 def add_tiles(geo: Conv, plan: "WindowPlan", by_window: Array, x: Array) -> None:

@@ -16,7 +16,11 @@ import numpy as np
 from refconv import geometry
 from refconv.engine.ragged import Axis, Windows, largest
 from refconv.engine.winners import scatter
-from refconv.geometry import Array, Ints, Maps, Ratios
+from refconv.geometry import Array, Ints, Maps, Ratios, as_x, as_y, positions_as_y
+from refconv.geometry.fractional_pooling import (
+    fractional_max_pool_call,
+    fractional_max_pool_grad_call,
+)
 from refconv.geometry.sizes import Shape
 
 
@@ -102,15 +106,11 @@ def fractional_max_pool(
     >>> fractional_max_pool(x, (2,), 4, random_samples=np.array([[[0.3]]]))
     array([[[1., 4., 6., 8.]]])
     """
-    xp = geometry.library(x=x, random_samples=random_samples)
-    x = geometry.array("x", x, geometry.ORDERED, xp)
-    geometry.flag("return_indices", return_indices)
-    geo, k, unbatched = geometry.fractional(x.shape, kernel_size, output_size, output_ratio)
-    u = geometry.samples(random_samples, geo, k, x.dtype, xp)
+    geo, k, x, u = fractional_max_pool_call(
+        x, kernel_size, output_size, output_ratio, return_indices, random_samples
+    )
     y, indices = largest(x.reshape(geo.planes, *geo.i), windows(places(geo, k, u), k))
-    shape = geo.y_shape[unbatched:]
-    y, indices = y.reshape(shape), indices.reshape(shape)
-    return (y, indices) if return_indices else y
+    return (as_y(geo, y), positions_as_y(geo, indices)) if return_indices else as_y(geo, y)
 
 
 def places(geo: Maps, k: Shape, u: Array) -> list[Array]:
@@ -190,13 +190,8 @@ def fractional_max_pool_grad(
     >>> fractional_max_pool_grad((1, 1, 3), at, gy, (2,), 2)
     array([[[0., 7., 0.]]])
     """
-    xp = geometry.library(indices=indices, grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geo, _, unbatched = geometry.fractional(
-        input_shape, kernel_size, output_size, output_ratio, "input_shape"
+    geo, at, gy = fractional_max_pool_grad_call(
+        input_shape, indices, grad_output, kernel_size, output_size, output_ratio
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, grad_output.shape, geo.i, xp)
     planes = (geo.planes, *geo.o)
-    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
-    return gx.reshape(geo.x_shape[unbatched:])
+    return as_x(geo, scatter(at.reshape(planes), gy.reshape(planes), math.prod(geo.i)))

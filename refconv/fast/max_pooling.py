@@ -16,7 +16,13 @@ from refconv.engine.planes import output_boxes, ravel, reads, tap_axes
 from refconv.engine.tiles import Box
 from refconv.engine.visits import Visits, visits
 from refconv.engine.winners import gather, has_negative_zero, lowest, scatter, visit
-from refconv.geometry import Array, Ints, Pool
+from refconv.geometry import Array, Ints, Pool, as_x, as_y, positions_as_y
+from refconv.geometry.max_pooling import (
+    max_pool_call,
+    max_pool_grad_call,
+    max_pool_scatter_call,
+    max_pool_select_call,
+)
 from refconv.geometry.sizes import last_axes
 
 
@@ -100,15 +106,9 @@ def max_pool(
     >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), (2,), return_indices=True)
     (array([[[3., 2.]]]), array([[[1, 2]]]))
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, geometry.ORDERED, xp)
-    geometry.flag("return_indices", return_indices)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    if return_indices:
-        geometry.every_window_has_an_index(geo)
+    geo, x = max_pool_call(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     y, indices = winners(geo, x, return_indices)
-    shape = geo.y_shape[unbatched:]
-    return y.reshape(shape) if indices is None else (y.reshape(shape), indices.reshape(shape))
+    return as_y(geo, y) if indices is None else (as_y(geo, y), positions_as_y(geo, indices))
 
 
 def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]:
@@ -214,17 +214,11 @@ def max_pool_grad(
     >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), (2,))
     array([[[0., 5., 7., 0.]]])
     """
-    xp = geometry.library(indices=indices, grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geo, unbatched = geometry.pool(
-        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
+    geo, at, gy = max_pool_grad_call(
+        input_shape, indices, grad_output, kernel_size, stride, padding, dilation, ceil_mode
     )
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    indices = geometry.indices("indices", indices, grad_output.shape, geo.i, xp, least=-1)
-
     planes = (geo.n * geo.c, *geo.o)
-    gx = scatter(indices.reshape(planes), grad_output.reshape(planes), math.prod(geo.i))
-    return gx.reshape(geo.x_shape[unbatched:])
+    return as_x(geo, scatter(at.reshape(planes), gy.reshape(planes), math.prod(geo.i)))
 
 
 def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
@@ -249,10 +243,7 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
     >>> max_pool_select(np.array([[[4.0, 5.0, 6.0]]]), np.array([[[2, 0]]]), 1)
     array([[[6., 4.]]])
     """
-    xp = geometry.library(x=x, indices=indices)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    rank = geometry.integer("rank", rank)
-    at = geometry.selection(x.shape, indices, rank, xp)
+    x, at, rank = max_pool_select_call(x, indices, rank)
     planes = math.prod(at.shape[:-rank])
     flat = x.reshape(planes, *x.shape[-rank:])
     return gather(flat, at.reshape(planes, *at.shape[-rank:])).reshape(at.shape)
@@ -284,12 +275,6 @@ def max_pool_scatter(
     >>> max_pool_scatter((1, 1, 3), np.array([[[2, 0, 2]]]), np.array([[[1.0, 2.0, 4.0]]]), 1)
     array([[[2., 0., 5.]]])
     """
-    xp = geometry.library(indices=indices, grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    shape = geometry.integers("input_shape", input_shape)
-    rank = geometry.integer("rank", rank)
-    at = geometry.selection(shape, indices, rank, xp)
-    geometry.matches("grad_output", grad_output, at.shape)
+    shape, at, gy, rank = max_pool_scatter_call(input_shape, indices, grad_output, rank)
     planes = (math.prod(shape[:-rank]), *at.shape[-rank:])
-    gx = scatter(at.reshape(planes), grad_output.reshape(planes), math.prod(shape[-rank:]))
-    return gx.reshape(shape)
+    return scatter(at.reshape(planes), gy.reshape(planes), math.prod(shape[-rank:])).reshape(shape)

@@ -18,7 +18,8 @@ from typing import Any
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.tiles import Box
-from refconv.geometry import Array, Pad
+from refconv.geometry import Array, Pad, accumulator
+from refconv.geometry.padding import pad_call, pad_grad_call
 
 # --------------------------------------------------------------------------- the operator
 
@@ -76,13 +77,9 @@ def pad(
     array([[2, 3, 4, 9, 9],
            [9, 9, 9, 9, 9]])
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, geometry.NUMBERS + "b", xp)
-    geo = geometry.pad(x.shape, padding, mode)
-    fill = geometry.fill_value(value, mode, x.dtype)
-    planes = math.prod(geo.lead)
-    xs = x.reshape(planes, *geo.i)
-    y = geometry.result(xp, (planes, *geo.o), x.dtype)
+    geo, x, fill = pad_call(x, padding, mode, value)
+    xp, planes = geometry.namespace(x), math.prod(geo.lead)
+    xs, y = x.reshape(planes, *geo.i), geometry.result(xp, (planes, *geo.o), x.dtype)
     copied = pieces(geo, mode)
 
     def task(block: slice) -> None:
@@ -132,24 +129,21 @@ def pad_grad(
     >>> pad_grad((4,), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), (1, 1), "circular")
     array([8., 3., 4., 6.])
     """
-    xp = geometry.library(grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geo = geometry.pad(input_shape, padding, mode, "input_shape")
-    geometry.matches("grad_output", grad_output, geo.y_shape)
-    planes = math.prod(geo.lead)
-    gx = geometry.result(xp, (planes, *geo.i), geometry.accumulator(grad_output.dtype), zeros=True)
-    gy = grad_output.astype(gx.dtype, copy=False).reshape(planes, *geo.o)
+    geo, gy = pad_grad_call(input_shape, grad_output, padding, mode)
+    xp, planes, acc = geometry.namespace(gy), math.prod(geo.lead), accumulator(gy.dtype)
+    gx = geometry.result(xp, (planes, *geo.i), acc, zeros=True)
+    gys = gy.astype(acc, copy=False).reshape(planes, *geo.o)
     copied = pieces(geo, mode)
 
     def task(block: slice) -> None:
         for of_x, of_y in copied:
-            target, share = gx[(block, *of_x)], gy[(block, *of_y)]
+            target, share = gx[(block, *of_x)], gys[(block, *of_y)]
             sizes = zip(target.shape, share.shape, strict=True)
             repeated = tuple(axis for axis, (once, times) in enumerate(sizes) if once < times)
             target += share.sum(repeated, keepdims=True) if repeated else share
 
     tiles.run(xp, task, plane_blocks(xp, geo, gx.itemsize))
-    return geometry.rounded(gx, grad_output.dtype).reshape(geo.x_shape)
+    return geometry.rounded(gx, gy.dtype).reshape(geo.x_shape)
 
 
 def plane_blocks(xp: Any, geo: Pad, itemsize: int) -> list[slice]:

@@ -16,6 +16,7 @@ from refconv import geometry
 from refconv.fast.average_pooling import avg_pool, avg_pool_grad
 from refconv.fast.max_pooling import max_pool, max_pool_grad
 from refconv.geometry import Array, Ints
+from refconv.geometry.power_pooling import lp_pool_call, lp_pool_grad_call
 
 
 def lp_pool(
@@ -67,21 +68,16 @@ def lp_pool(
     >>> lp_pool(x, 2, (2,), ceil_mode=True, mathematical=True)
     array([[[5., 5.]]])
     """
-    xp = geometry.library(x=x)
-    x = geometry.array("x", x, "f", xp)
-    p = geometry.norm_type(norm_type)
-    geometry.flag("mathematical", mathematical)
-    geo, _ = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
+    geo, x, p = lp_pool_call(x, norm_type, kernel_size, stride, ceil_mode, mathematical)
     if math.isinf(p):
         upward = math.copysign(1, p)
         return upward * max_pool(upward * abs(x), kernel_size, stride, 0, 1, ceil_mode)
-    whole = math.prod(geo.k)
     with np.errstate(all="ignore"):
         if mathematical:
             u = power(abs(x), p)
             v = avg_pool(u, kernel_size, stride, 0, ceil_mode, divisor_override=1)
         else:
-            v = times(avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode), whole)
+            v = times(avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode), math.prod(geo.k))
         return power(v, 1 / p)
 
 
@@ -123,28 +119,22 @@ def lp_pool_grad(
     >>> lp_pool_grad(np.array([[[3.0, 4.0, 0.0, 0.0]]]), np.array([[[10.0, 1.0]]]), 2, (2,))
     array([[[6., 8., 0., 0.]]])
     """
-    xp = geometry.library(x=x, grad_output=grad_output)
-    x = geometry.array("x", x, "f", xp)
-    grad_output = geometry.array("grad_output", grad_output, "f", xp)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    p = geometry.norm_type(norm_type)
-    geometry.flag("mathematical", mathematical)
-    geo, unbatched = geometry.pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    size, window = abs(x), (kernel_size, stride, 0)
+    geo, x, gy, p = lp_pool_grad_call(
+        x, grad_output, norm_type, kernel_size, stride, ceil_mode, mathematical
+    )
+    size, window, whole = abs(x), (kernel_size, stride, 0), math.prod(geo.k)
     if math.isinf(p):
         _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
-        return max_pool_grad(x.shape, indices, grad_output, *window, 1, ceil_mode) * sign(x)
-    whole = math.prod(geo.k)
+        return max_pool_grad(x.shape, indices, gy, *window, 1, ceil_mode) * sign(x)
     with np.errstate(all="ignore"):
         if mathematical:
             v = avg_pool(power(size, p), *window, ceil_mode, divisor_override=1)
-            gv = root_grad(v, grad_output, p)
+            gv = root_grad(v, gy, p)
             gu = avg_pool_grad(x.shape, gv, *window, ceil_mode, divisor_override=1)
             slope = times(power(size, p - 1), p) * sign(x)
         else:
             v = times(avg_pool(power(x, p), *window, ceil_mode), whole)
-            gm = times(root_grad(v, grad_output, p), whole)
+            gm = times(root_grad(v, gy, p), whole)
             gu = avg_pool_grad(x.shape, gm, *window, ceil_mode)
             slope = times(power(x, p - 1), p)
         gx: Array = gu * slope

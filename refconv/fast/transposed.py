@@ -8,12 +8,11 @@ Let A be the convolution with this weight that leads from y back to x. Then
     grad_bias        gb = sum of gy
 
 so nothing is computed here that `refconv.fast.convolution` does not compute already: `transposed`,
-`correlate`, `sum_over_outputs`. The checked geometry geo is that of A: its input is y, its output x.
+`correlate`, `sum_over_outputs`. The geometry `geo` is that of A: its input is y, its output x.
 """
 
 from collections.abc import Sequence
 
-from refconv import geometry
 from refconv.fast.convolution import (
     conjugate,
     conv_grad_bias,
@@ -21,7 +20,12 @@ from refconv.fast.convolution import (
     sum_over_outputs,
     transposed,
 )
-from refconv.geometry import Array, Ints
+from refconv.geometry import Array, Ints, as_x, as_y, rounded
+from refconv.geometry.transposed import (
+    conv_transpose_call,
+    conv_transpose_grad_input_call,
+    conv_transpose_grad_weight_call,
+)
 
 # --------------------------------------------------------------------------- forward
 
@@ -76,19 +80,10 @@ def conv_transpose(
     >>> conv_transpose(x, w, stride=2, padding=1, output_padding=1)
     array([[[ 2., 13., 20., 30.]]])
     """
-    xp = geometry.library(x=x, weight=weight, bias=bias)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
-    bias = None if bias is None else geometry.array("bias", bias, geometry.NUMBERS, xp)
-    geometry.same_dtype(("x", x), ("weight", weight), ("bias", bias))
-    geo, unbatched = geometry.conv_transpose(
-        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+    geo, x, w, b = conv_transpose_call(
+        x, weight, bias, stride, padding, output_padding, groups, dilation
     )
-    geometry.conv_bias(bias, geo.g * geo.c)
-
-    acc = geometry.accumulator(x.dtype)
-    y = transposed(geo, weight.astype(acc, copy=False), x.astype(acc, copy=False), bias)
-    return geometry.rounded(y, x.dtype).reshape(geo.x_shape[unbatched:])
+    return as_x(geo, transposed(geo, w, x, b))
 
 
 # --------------------------------------------------------------------------- gradients
@@ -132,19 +127,10 @@ def conv_transpose_grad_input(
     >>> conv_transpose_grad_input((1, 1, 2), w, gy, stride=2)
     array([[[321., 543.]]])
     """
-    xp = geometry.library(weight=weight, grad_output=grad_output)
-    weight = geometry.array("weight", weight, geometry.NUMBERS, xp)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.same_dtype(("weight", weight), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv_transpose(
-        input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
+    geo, w, gy = conv_transpose_grad_input_call(
+        input_shape, weight, grad_output, stride, padding, output_padding, groups, dilation
     )
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
-
-    acc = geometry.accumulator(weight.dtype)
-    w = conjugate(weight.astype(acc, copy=False))
-    gx = correlate(geo, grad_output.astype(acc, copy=False), w)
-    return geometry.rounded(gx, weight.dtype).reshape(geo.y_shape[unbatched:])
+    return as_y(geo, correlate(geo, gy, conjugate(w)))
 
 
 def conv_transpose_grad_weight(
@@ -186,21 +172,10 @@ def conv_transpose_grad_weight(
     >>> conv_transpose_grad_weight(x, (1, 1, 3), gy, stride=2)  # 1 + 10 * 3, 2 + 10 * 4, ...
     array([[[31., 42., 53.]]])
     """
-    xp = geometry.library(x=x, grad_output=grad_output)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    geometry.same_dtype(("x", x), ("grad_output", grad_output))
-    geo, unbatched = geometry.conv_transpose(
-        x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
-        weight_name="weight_shape",
-    )  # fmt: skip
-    geometry.matches("grad_output", grad_output, geo.x_shape[unbatched:])
-
-    acc = geometry.accumulator(x.dtype)
-    gw = sum_over_outputs(
-        geo, grad_output.astype(acc, copy=False), conjugate(x.astype(acc, copy=False))
+    geo, x, gy = conv_transpose_grad_weight_call(
+        x, weight_shape, grad_output, stride, padding, output_padding, groups, dilation
     )
-    return geometry.rounded(gw, x.dtype)
+    return rounded(sum_over_outputs(geo, gy, conjugate(x)), geo.dtype)
 
 
 def conv_transpose_grad_bias(grad_output: Array) -> Array:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from refconv import geometry
 from refconv.engine.winners import gather, place
-from refconv.geometry import Array, Ints
+from refconv.geometry import Array, Ints, as_x, as_y
+from refconv.geometry.unpooling import max_unpool_call, max_unpool_grad_call
 
 
 def max_unpool(
@@ -55,12 +56,9 @@ def max_unpool(
     >>> max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), (2,))
     array([[[0., 5., 7., 0.]]])
     """
-    xp = geometry.library(x=x, indices=indices)
-    x = geometry.array("x", x, geometry.NUMBERS, xp)
-    geo, unbatched = geometry.unpool(x.shape, kernel_size, stride, padding, output_size)
-    at = geometry.indices("indices", indices, x.shape, geo.o, xp)
-    y = place(at.reshape(geo.planes, *geo.i), x.reshape(geo.planes, *geo.i), math.prod(geo.o))
-    return y.reshape(geo.y_shape[unbatched:])
+    geo, x, at = max_unpool_call(x, indices, kernel_size, stride, padding, output_size)
+    planes = (geo.planes, *geo.i)
+    return as_y(geo, place(at.reshape(planes), x.reshape(planes), math.prod(geo.o)))
 
 
 def max_unpool_grad(
@@ -105,16 +103,14 @@ def max_unpool_grad(
     >>> max_unpool_grad(at, gy, (2,), strict=True)
     array([[[0., 7.]]])
     """
-    xp = geometry.library(indices=indices, grad_output=grad_output)
-    grad_output = geometry.array("grad_output", grad_output, geometry.NUMBERS, xp)
-    shape = geometry.array("indices", indices, "i", xp).shape
-    geometry.flag("strict", strict)
-    geo, unbatched = geometry.unpool(shape, kernel_size, stride, padding, output_size, "indices")
-    geometry.matches("grad_output", grad_output, geo.y_shape[unbatched:])
-    at = geometry.indices("indices", indices, shape, geo.o, xp).reshape(geo.planes, *geo.i)
-    gx = gather(grad_output.reshape(geo.planes, *geo.o), at)
+    geo, at, gy = max_unpool_grad_call(
+        indices, grad_output, kernel_size, stride, padding, output_size, strict
+    )
+    at = at.reshape(geo.planes, *geo.i)
+    gx = gather(gy.reshape(geo.planes, *geo.o), at)
     if strict:
+        xp = geometry.namespace(gx)
         number = xp.broadcast_to(xp.arange(math.prod(geo.i)).reshape(geo.i), at.shape)
         owner = place(at, number, math.prod(geo.o))
         gx[gather(owner, at) != number] = 0
-    return gx.reshape(shape)
+    return as_x(geo, gx)

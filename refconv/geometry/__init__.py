@@ -14,6 +14,8 @@ from refconv.geometry.arguments import (
     Ints,
     accumulator,
     array,
+    as_x,
+    as_y,
     batched,
     flag,
     integer,
@@ -23,6 +25,7 @@ from refconv.geometry.arguments import (
     matches,
     namespace,
     per_axis,
+    positions_as_y,
     result,
     rounded,
     same_dtype,
@@ -42,7 +45,7 @@ from refconv.geometry.max_pooling import (
 )
 from refconv.geometry.messages import shown
 from refconv.geometry.padding import Pad, fill_value, pad
-from refconv.geometry.power_pooling import norm_type
+from refconv.geometry.power_pooling import norm_type_of
 from refconv.geometry.transposed import conv_transpose
 from refconv.geometry.unpooling import unpool
 
@@ -59,6 +62,8 @@ __all__ = [
     "accumulator",
     "adaptive",
     "array",
+    "as_x",
+    "as_y",
     "batched",
     "conv",
     "conv_bias",
@@ -81,10 +86,11 @@ __all__ = [
     "library",
     "matches",
     "namespace",
-    "norm_type",
+    "norm_type_of",
     "pad",
     "per_axis",
     "pool",
+    "positions_as_y",
     "result",
     "rounded",
     "same_dtype",

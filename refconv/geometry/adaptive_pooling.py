@@ -3,15 +3,27 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from refconv.geometry.arguments import (
+    NUMBERS,
+    ORDERED,
+    Array,
+    array,
     batched,
+    flag,
     integer,
     integers,
     is_integer,
+    library,
+    matches,
+    operands,
     per_axis,
     several,
     spatial_axes,
+    summing,
 )
+from refconv.geometry.max_pooling import indices
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import Shape
 
@@ -23,6 +35,8 @@ class Maps(NamedTuple):
     c: int
     i: Shape
     o: Shape
+    unbatched: bool = False  # whether x came without a batch axis
+    dtype: np.dtype[Any] = np.dtype(float)  # of what was given, and so of the result
 
     @property
     def x_shape(self) -> Shape:
@@ -35,6 +49,11 @@ class Maps(NamedTuple):
         return (self.n, self.c, *self.o)
 
     @property
+    def acc(self) -> np.dtype[Any]:
+        """The dtype of the sums."""
+        return summing(self.dtype)
+
+    @property
     def planes(self) -> int:
         """N C."""
         return self.n * self.c
@@ -42,8 +61,8 @@ class Maps(NamedTuple):
 
 def adaptive(
     x_shape: Sequence[int], output_size: Any, channels: int = 0, x_name: str = "x"
-) -> tuple[Maps, bool]:
-    """Return a checked adaptive pooling, and whether the input came without a batch axis.
+) -> Maps:
+    """Return a checked adaptive pooling.
 
     The rank is len(output_size); one integer means (N, C, *i), unless x has three axes. At least so
     many `channels` are asked for in a batch: by torch one for maxima.
@@ -69,9 +88,60 @@ def adaptive(
         raise RuntimeError(
             f"{x_name} has shape {shown(x[unbatched:])}: only the batch axis may be empty"
         )
-    return Maps(x[0], x[1], x[2:], o), unbatched
+    return Maps(x[0], x[1], x[2:], o, unbatched)
 
 
 def given(name: str, value: Any) -> list[int | None]:
     """Return a sequence of integers or None as a list."""
     return [None if v is None else integer(name, v, value) for v in several(name, value)]
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def adaptive_avg_pool_call(x: Array, output_size: Any, kinds: str = NUMBERS) -> tuple[Maps, Array]:
+    """Return what `adaptive_avg_pool` computes with: the geometry, and x (N, C, *i)."""
+    (x,) = operands(kinds, x=x)
+    geo = adaptive(x.shape, output_size)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
+
+
+def adaptive_avg_pool_grad_call(
+    input_shape: Sequence[int], grad_output: Array, output_size: Any, kinds: str = NUMBERS
+) -> tuple[Maps, Array]:
+    """Return what `adaptive_avg_pool_grad` computes with: the geometry, and gy (N, C, *O)."""
+    (gy,) = operands(kinds, grad_output=grad_output)
+    geo = adaptive(input_shape, output_size, x_name="input_shape")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    return geo._replace(dtype=gy.dtype), gy.reshape(geo.y_shape)
+
+
+def adaptive_max_pool_call(
+    x: Array, output_size: Any, return_indices: bool, kinds: str = ORDERED
+) -> tuple[Maps, Array]:
+    """Return what `adaptive_max_pool` computes with: the geometry, and x (N, C, *i)."""
+    (x,) = operands(kinds, x=x)
+    flag("return_indices", return_indices)
+    geo = adaptive(x.shape, output_size)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
+
+
+def adaptive_max_pool_grad_call(
+    input_shape: Sequence[int],
+    at: Array,
+    grad_output: Array,
+    output_size: Any,
+    kinds: str = NUMBERS,
+) -> tuple[Maps, Array, Array]:
+    """Return what `adaptive_max_pool_grad` computes with: the geometry, indices and gy."""
+    xp = library(kinds, indices=at, grad_output=grad_output)
+    gy = array("grad_output", grad_output, kinds, xp)
+    geo = adaptive(input_shape, output_size, x_name="input_shape")
+    return maps_and_winners(geo, at, gy, xp)
+
+
+def maps_and_winners(geo: Maps, at: Array, gy: Array, xp: Any) -> tuple[Maps, Array, Array]:
+    """Return the geometry, and the checked indices and gy of its outputs, both (N, C, *O)."""
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    at = indices("indices", at, gy.shape, geo.i, xp)
+    return geo._replace(dtype=gy.dtype), at.reshape(geo.y_shape), gy.reshape(geo.y_shape)

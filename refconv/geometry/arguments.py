@@ -6,7 +6,7 @@ import operator
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,13 @@ def namespace(a: Any) -> Any:
     return xp if numpy_like else None
 
 
-def library(**arrays: Any) -> Any:
-    """Return the one library that all arrays of a call are of; `array` refuses what is no array."""
+def library(kinds: str = "", /, **arrays: Any) -> Any:
+    """Return the one library that all arrays of a call are of; `array` refuses what is not one.
+
+    Where objects are among the kinds, as for the definitions, that is NumPy.
+    """
+    if "O" in kinds:
+        return np
     first, xp = "", None
     for name, a in arrays.items():
         found = None if a is None else namespace(a)
@@ -100,7 +105,22 @@ def _use(name: str, value: Any) -> str:
     return f": pass np.asarray({name})"
 
 
-def same_dtype(first: tuple[str, Array], *others: tuple[str, Array | None]) -> None:
+def operands(kinds: str, **given: Any) -> Sequence[Any]:
+    """Return the arrays of a call, all of one library and one dtype; the bias may be None.
+
+    >>> operands("f", x=np.ones(2), bias=None)
+    [array([1., 1.]), None]
+    """
+    xp = library(kinds, **given)
+    found = [
+        None if a is None and name == "bias" else array(name, a, kinds, xp)
+        for name, a in given.items()
+    ]
+    same_dtype(*zip(given, found, strict=True))
+    return found
+
+
+def same_dtype(first: tuple[str, Any], *others: tuple[str, Any]) -> None:
     """Raise unless all arrays have one dtype: nothing is promoted, as in torch."""
     name, a = first
     for other, b in others:
@@ -119,6 +139,34 @@ def rounded(a: Array, dtype: np.dtype[Any]) -> Array:
     """Return the array in a dtype; what overflows is infinite then, without a warning."""
     with np.errstate(all="ignore"):
         return a.astype(dtype, copy=False)
+
+
+class Checked(Protocol):
+    """What the geometry of every call with a batch axis tells."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def unbatched(self) -> bool: ...
+    @property
+    def x_shape(self) -> Shape: ...
+    @property
+    def y_shape(self) -> Shape: ...
+
+
+def as_x(geo: Checked, a: Array) -> Array:
+    """Return a result of the shape of x as x was given: in its dtype, and unbatched if it was."""
+    return rounded(a, geo.dtype).reshape(geo.x_shape[geo.unbatched :])
+
+
+def as_y(geo: Checked, a: Array) -> Array:
+    """Return a result of the shape of y likewise."""
+    return rounded(a, geo.dtype).reshape(geo.y_shape[geo.unbatched :])
+
+
+def positions_as_y(geo: Checked, indices: Array) -> Array:
+    """Return indices of the shape of y as x was given: unbatched if it was."""
+    return indices.reshape(geo.y_shape[geo.unbatched :])
 
 
 def matches(name: str, a: Array, shape: Shape) -> None:

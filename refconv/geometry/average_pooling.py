@@ -1,12 +1,13 @@
 """An average pooling: its divisor, and what can be wrong with it; the windows are a `Pool`'s."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from refconv.geometry.arguments import integer
-from refconv.geometry.max_pooling import Pool
+from refconv.geometry.arguments import NUMBERS, Array, Ints, flag, integer, matches, operands
+from refconv.geometry.max_pooling import Pool, pool
 from refconv.geometry.messages import shown
 
 
@@ -32,3 +33,44 @@ def divisor_override(value: int | None, dtype: np.dtype[Any]) -> int | None:
             f"divisor_override must be positive for dtype {dtype}, got {shown(divisor)}"
         )
     return divisor
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def avg_pool_call(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    kinds: str = NUMBERS,
+) -> tuple[Pool, Array, int | None]:
+    """Return what `avg_pool` computes with: the geometry, x (N, C, *i), and the given divisor."""
+    (x,) = operands(kinds, x=x)
+    flag("count_include_pad", count_include_pad)
+    geo = pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    override = divisor(geo, count_include_pad, divisor_override, x.dtype)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape), override
+
+
+def avg_pool_grad_call(
+    input_shape: Sequence[int],
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+    kinds: str = NUMBERS,
+) -> tuple[Pool, Array, int | None]:
+    """Return what `avg_pool_grad` computes with: the geometry, gy (N, C, *o), a given divisor."""
+    (gy,) = operands(kinds, grad_output=grad_output)
+    flag("count_include_pad", count_include_pad)
+    geo = pool(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    override = divisor(geo, count_include_pad, divisor_override, gy.dtype)
+    return geo._replace(dtype=gy.dtype), gy.reshape(geo.y_shape), override

@@ -1,9 +1,22 @@
 """A convolution: its geometry, and what can be wrong with it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from refconv.geometry.arguments import Array, Ints, batched, integer, integers, per_axis
+import numpy as np
+
+from refconv.geometry.arguments import (
+    NUMBERS,
+    Array,
+    Ints,
+    accumulator,
+    batched,
+    integer,
+    integers,
+    matches,
+    operands,
+    per_axis,
+)
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import (
     Pads,
@@ -30,6 +43,8 @@ class Conv(NamedTuple):
     s: Shape
     p: Pads
     d: Shape
+    unbatched: bool = False  # whether x came without a batch axis
+    dtype: np.dtype[Any] = np.dtype(float)  # of what was given, and so of the result
 
     @property
     def x_shape(self) -> Shape:
@@ -46,6 +61,11 @@ class Conv(NamedTuple):
         """(N, M, *o)."""
         return (self.n, self.g * self.m, *self.o)
 
+    @property
+    def acc(self) -> np.dtype[Any]:
+        """The dtype of the sums."""
+        return accumulator(self.dtype)
+
 
 def conv(
     x_shape: Sequence[int],
@@ -56,8 +76,8 @@ def conv(
     groups: int,
     x_name: str = "x",
     weight_name: str = "weight",
-) -> tuple[Conv, bool]:
-    """Return a checked convolution, and whether the input came without a batch axis."""
+) -> Conv:
+    """Return a checked convolution."""
     w, g = kernels(weight_shape, groups, weight_name, "(M, C / groups, *kernel_size)")
     rank = len(w) - 2
     x, unbatched = maps(x_shape, rank, w[1] * g, x_name, weight_name, w, g)
@@ -72,7 +92,7 @@ def conv(
             f"{weight_name} has shape {shown(w)}: its kernel spans {shown(extent)}, "
             f"more than the padded input {shown(padded)}"
         )
-    return Conv(x[0], g, w[0] // g, w[1], x[2:], w[2:], o, s, p, d), unbatched
+    return Conv(x[0], g, w[0] // g, w[1], x[2:], w[2:], o, s, p, d, unbatched)
 
 
 def kernels(weight_shape: Sequence[int], groups: int, name: str, layout: str) -> tuple[Shape, int]:
@@ -150,3 +170,80 @@ def grad_bias(grad_output_shape: Shape) -> None:
             f"grad_output has shape {shown(grad_output_shape)}, expected (N, M, *output_size), "
             "batched"
         )
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def conv_call(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array, Array | None]:
+    """Return what `conv` computes with: the geometry, x (N, C, *i), w and b, in the sums' dtype."""
+    x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
+    geo = conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    conv_bias(bias, geo.g * geo.m)
+    return with_operands(geo._replace(dtype=x.dtype), x, weight, bias)
+
+
+def with_operands(
+    geo: Conv, x: Array, weight: Array, bias: Array | None
+) -> tuple[Conv, Array, Array, Array | None]:
+    """Return the geometry and its operands, x with a batch axis, all in the dtype of the sums."""
+    acc = geo.acc
+    b = None if bias is None else bias.astype(acc, copy=False)
+    return geo, batch(geo, x).astype(acc, copy=False), weight.astype(acc, copy=False), b
+
+
+def batch(geo: Any, a: Array) -> Array:
+    """Return an array with the batch axis that the call left out."""
+    return a[None] if geo.unbatched else a
+
+
+def conv_grad_input_call(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array]:
+    """Return what `conv_grad_input` computes with: the geometry, w and gy (N, M, *o)."""
+    weight, gy = operands(kinds, weight=weight, grad_output=grad_output)
+    geo = conv(input_shape, weight.shape, stride, padding, dilation, groups, "input_shape")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    geo, gy, w, _ = with_operands(geo._replace(dtype=gy.dtype), gy, weight, None)
+    return geo, w, gy
+
+
+def conv_grad_weight_call(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array]:
+    """Return what `conv_grad_weight` computes with: the geometry, x (N, C, *i), gy (N, M, *o)."""
+    x, gy = operands(kinds, x=x, grad_output=grad_output)
+    geo = conv(x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    geo, x, gy, _ = with_operands(geo._replace(dtype=x.dtype), x, batch(geo, gy), None)
+    return geo, x, gy
+
+
+def conv_grad_bias_call(grad_output: Array, kinds: str = NUMBERS) -> Array:
+    """Return gy, (N, M, *o), as it is given."""
+    (gy,) = operands(kinds, grad_output=grad_output)
+    grad_bias(gy.shape)
+    return gy  # type: ignore[no-any-return]

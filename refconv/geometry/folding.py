@@ -8,7 +8,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from refconv.geometry.arguments import Ints, batched, integers, is_integer, per_axis, spatial_axes
+from refconv.geometry.arguments import (
+    NUMBERS,
+    Array,
+    Ints,
+    batched,
+    integers,
+    is_integer,
+    operands,
+    per_axis,
+    spatial_axes,
+)
 from refconv.geometry.convolution import Conv
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import Shape, conv_output_size, window_extent
@@ -21,8 +31,8 @@ def unfold(
     padding: Ints,
     stride: Ints,
     x_name: str = "x",
-) -> tuple[Conv, bool]:
-    """Return a checked unfolding, and whether the input came without a batch axis.
+) -> Conv:
+    """Return a checked unfolding.
 
     The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
@@ -32,7 +42,7 @@ def unfold(
     if min(x[1:]) < 1:
         raise RuntimeError(f"{x_name} has shape {shown(shape)}: only the batch axis may be empty")
     k, d, p, s = window(rank, kernel_size, dilation, padding, stride)
-    return windows(x[0], x[1], x[2:], k, d, p, s), unbatched
+    return windows(x[0], x[1], x[2:], k, d, p, s)._replace(unbatched=unbatched)
 
 
 def fold(
@@ -43,8 +53,8 @@ def fold(
     padding: Ints,
     stride: Ints,
     cols_name: str = "cols",
-) -> tuple[Conv, bool]:
-    """Return a checked folding, and whether the columns came without a batch axis.
+) -> Conv:
+    """Return a checked folding.
 
     The rank is len(output_size) or len(kernel_size); two integers mean 2 axes, as in torch.
     """
@@ -71,7 +81,7 @@ def fold(
             f"output_size={shown(output_size)} and kernel_size={shown(kernel_size)} make "
             f"{shown(geo.o)} windows"
         )
-    return geo, unbatched
+    return geo._replace(unbatched=unbatched)
 
 
 def axes(name: str, value: Any) -> int | None:
@@ -103,3 +113,31 @@ def windows(n: int, c: int, i: Shape, k: Shape, d: Shape, p: Shape, s: Shape) ->
             f"{shown(padded)} of the maps"
         )
     return Conv(n, 1, c * math.prod(k), c, i, k, o, s, pads, d)
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def unfold_call(
+    x: Array, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints, kinds: str = NUMBERS
+) -> tuple[Conv, Array]:
+    """Return what `unfold` computes with: the geometry, and x (N, C, *i)."""
+    (x,) = operands(kinds + "b", x=x)
+    geo = unfold(x.shape, kernel_size, dilation, padding, stride)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
+
+
+def fold_call(
+    cols: Array,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints,
+    padding: Ints,
+    stride: Ints,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array]:
+    """Return what `fold` computes with: the geometry, and the columns (N, C, *k, *o)."""
+    (cols,) = operands(kinds + "b", cols=cols)
+    geo = fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    by_window = cols.reshape(geo.n, geo.c, *geo.k, *geo.o)
+    return geo._replace(dtype=cols.dtype), by_window

@@ -7,8 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from refconv.geometry.adaptive_pooling import Maps
-from refconv.geometry.arguments import Array, Ints, array, batched, integers, per_axis, spatial_axes
+from refconv.geometry.adaptive_pooling import Maps, maps_and_winners
+from refconv.geometry.arguments import (
+    NUMBERS,
+    ORDERED,
+    Array,
+    Ints,
+    array,
+    batched,
+    flag,
+    integers,
+    library,
+    per_axis,
+    spatial_axes,
+)
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import Shape
 
@@ -24,8 +36,8 @@ def fractional(
     output_ratio: Ratios | None,
     x_name: str = "x",
     channels: int = 0,
-) -> tuple[Maps, Shape, bool]:
-    """Return a checked pooling, its kernel, and whether the input came without a batch axis.
+) -> tuple[Maps, Shape]:
+    """Return a checked pooling, and its kernel.
 
     The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
@@ -48,7 +60,7 @@ def fractional(
             f"kernel_size={shown(kernel_size)} is too large for {shown(o)} windows in {x_name} "
             f"{shown(x[unbatched:])}: o + k - 1 must be at most i in every axis"
         )
-    return Maps(x[0], x[1], x[2:], o), k, unbatched
+    return Maps(x[0], x[1], x[2:], o, unbatched), k
 
 
 def scaled(i: Shape, output_ratio: Ratios) -> Shape:
@@ -105,7 +117,44 @@ def countable(u: Array, geo: Maps, k: Shape) -> Array:
         room = i - k_ if o > 1 else 0
         if max(room, (largest + o) * room / max(1, o - 1)) > float(np.finfo(u.dtype).max):
             raise RuntimeError(
-                f"x of {shown(geo.i)} is too large for random_samples of dtype {u.dtype}, of at most "
-                f"{largest} in size: positions computed from them overflow"
+                f"x of {shown(geo.i)} is too large for random_samples of dtype {u.dtype}, of at "
+                f"most {largest} in size: positions computed from them overflow"
             )
     return u
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def fractional_max_pool_call(
+    x: Array,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratios | None,
+    return_indices: bool,
+    random_samples: Array | None,
+    kinds: str = ORDERED,
+) -> tuple[Maps, Shape, Array, Array]:
+    """Return what `fractional_max_pool` computes with: the geometry, k, x (N, C, *i) and u."""
+    xp = library(kinds, x=x, random_samples=random_samples)
+    x = array("x", x, kinds, xp)
+    flag("return_indices", return_indices)
+    geo, k = fractional(x.shape, kernel_size, output_size, output_ratio)
+    u = samples(random_samples, geo, k, x.dtype, xp)
+    return geo._replace(dtype=x.dtype), k, x.reshape(geo.x_shape), u
+
+
+def fractional_max_pool_grad_call(
+    input_shape: Sequence[int],
+    at: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratios | None,
+    kinds: str = NUMBERS,
+) -> tuple[Maps, Array, Array]:
+    """Return what `fractional_max_pool_grad` computes with: the geometry, indices and gy."""
+    xp = library(kinds, indices=at, grad_output=grad_output)
+    gy = array("grad_output", grad_output, kinds, xp)
+    geo, _ = fractional(input_shape, kernel_size, output_size, output_ratio, "input_shape")
+    return maps_and_winners(geo, at, gy, xp)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refconv.geometry.arguments import (
+    NUMBERS,
+    ORDERED,
     Array,
     Ints,
     array,
@@ -14,9 +16,12 @@ from refconv.geometry.arguments import (
     flag,
     integer,
     integers,
+    library,
     matches,
+    operands,
     per_axis,
     spatial_axes,
+    summing,
 )
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import Shape, pool_output_size, window_extent
@@ -33,6 +38,8 @@ class Pool(NamedTuple):
     s: Shape
     p: Shape
     d: Shape
+    unbatched: bool = False  # whether x came without a batch axis
+    dtype: np.dtype[Any] = np.dtype(float)  # of what was given, and so of the result
 
     @property
     def x_shape(self) -> Shape:
@@ -44,6 +51,11 @@ class Pool(NamedTuple):
         """(N, C, *o)."""
         return (self.n, self.c, *self.o)
 
+    @property
+    def acc(self) -> np.dtype[Any]:
+        """The dtype of the sums."""
+        return summing(self.dtype)
+
 
 def pool(
     x_shape: Sequence[int],
@@ -53,8 +65,8 @@ def pool(
     dilation: Ints,
     ceil_mode: bool,
     x_name: str = "x",
-) -> tuple[Pool, bool]:
-    """Return a checked pooling, and whether the input came without a batch axis.
+) -> Pool:
+    """Return a checked pooling.
 
     The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes.
     """
@@ -84,7 +96,7 @@ def pool(
             f"kernel_size={shown(kernel_size)} spans {shown(extent)}, more than the padded input "
             f"{shown(tuple(i + 2 * before for i, before in zip(x[2:], p, strict=True)))}"
         )
-    return Pool(x[0], x[1], x[2:], k, o, s, p, d), unbatched
+    return Pool(x[0], x[1], x[2:], k, o, s, p, d, unbatched)
 
 
 def every_window_holds(geo: Pool) -> bool:
@@ -131,3 +143,73 @@ def selection(x_shape: Shape, indices_: Array, rank: int, xp: Any = np) -> Array
     lead = x_shape[:-r]
     outputs = array("indices", indices_, "i", xp).shape[-r:]
     return indices("indices", indices_, (*lead, *outputs), x_shape[-r:], xp, least=-1)
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def max_pool_call(
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+    return_indices: bool,
+    kinds: str = ORDERED,
+) -> tuple[Pool, Array]:
+    """Return what `max_pool` computes with: the geometry, and x (N, C, *i)."""
+    (x,) = operands(kinds, x=x)
+    flag("return_indices", return_indices)
+    geo = pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    if return_indices:
+        every_window_has_an_index(geo)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
+
+
+def max_pool_grad_call(
+    input_shape: Sequence[int],
+    at: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    dilation: Ints,
+    ceil_mode: bool,
+    kinds: str = NUMBERS,
+) -> tuple[Pool, Array, Array]:
+    """Return what `max_pool_grad` computes with: the geometry, indices and gy (N, C, *o)."""
+    xp = library(kinds, indices=at, grad_output=grad_output)
+    gy = array("grad_output", grad_output, kinds, xp)
+    geo = pool(input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    at = indices("indices", at, gy.shape, geo.i, xp, least=-1)
+    geo = geo._replace(dtype=gy.dtype)
+    return geo, at.reshape(geo.y_shape), gy.reshape(geo.y_shape)
+
+
+def max_pool_select_call(
+    x: Array, at: Array, rank: int, kinds: str = NUMBERS
+) -> tuple[Array, Array, int]:
+    """Return what `max_pool_select` computes with: x, flat positions in its last axes, how many."""
+    xp = library(kinds, x=x, indices=at)
+    x = array("x", x, kinds, xp)
+    rank = integer("rank", rank)
+    return x, selection(x.shape, at, rank, xp), rank
+
+
+def max_pool_scatter_call(
+    input_shape: Sequence[int],
+    at: Array,
+    grad_output: Array,
+    rank: int,
+    kinds: str = NUMBERS,
+) -> tuple[Shape, Array, Array, int]:
+    """Return what `max_pool_scatter` computes with: the shape of x, indices, gy, and the rank."""
+    xp = library(kinds, indices=at, grad_output=grad_output)
+    gy = array("grad_output", grad_output, kinds, xp)
+    shape = integers("input_shape", input_shape)
+    rank = integer("rank", rank)
+    at = selection(shape, at, rank, xp)
+    matches("grad_output", gy, at.shape)
+    return shape, at, gy, rank

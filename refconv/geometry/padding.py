@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refconv.geometry.arguments import integers
+from refconv.geometry.arguments import NUMBERS, Array, integers, matches, operands
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import Pads, Shape
 
@@ -110,3 +110,29 @@ def fill_value(value: Any, mode: str, dtype: np.dtype[Any]) -> Any:
     if not fits:
         raise RuntimeError(f"value={shown(value)} does not fit dtype {dtype}")
     return number
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def pad_call(
+    x: Array, padding: Sequence[int], mode: str, value: complex | None, kinds: str = NUMBERS
+) -> tuple[Pad, Array, Any]:
+    """Return what `pad` computes with: the geometry, x, and the value to fill with."""
+    (x,) = operands(kinds + "b", x=x)
+    geo = pad(x.shape, padding, mode)
+    return geo, x, fill_value(value, mode, x.dtype)
+
+
+def pad_grad_call(
+    input_shape: Sequence[int],
+    grad_output: Array,
+    padding: Sequence[int],
+    mode: str,
+    kinds: str = NUMBERS,
+) -> tuple[Pad, Array]:
+    """Return what `pad_grad` computes with: the geometry, and gy as it is given."""
+    (gy,) = operands(kinds, grad_output=grad_output)
+    geo = pad(input_shape, padding, mode, "input_shape")
+    matches("grad_output", gy, geo.y_shape)
+    return geo, gy

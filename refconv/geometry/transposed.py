@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from refconv.geometry.arguments import Ints, per_axis
-from refconv.geometry.convolution import Conv, kernels, maps
+from refconv.geometry.arguments import NUMBERS, Array, Ints, matches, operands, per_axis
+from refconv.geometry.convolution import Conv, batch, conv_bias, kernels, maps, with_operands
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import conv_transpose_output_size
 
@@ -18,8 +18,8 @@ def conv_transpose(
     dilation: Ints,
     x_name: str = "x",
     weight_name: str = "weight",
-) -> tuple[Conv, bool]:
-    """Return the convolution that is transposed, and whether the input came without a batch axis.
+) -> Conv:
+    """Return the convolution that is transposed.
 
     It leads from the output to the input: its `i` and `c` belong to y, its `o` and `m` to x. An
     output padding as large as the stride adds positions that could hold a window; none is there.
@@ -45,4 +45,68 @@ def conv_transpose(
             f"size {shown(o)}"
         )
     pads = tuple((p_, p_) for p_ in p)
-    return Conv(x[0], g, w[0] // g, w[1], o, w[2:], x[2:], s, pads, d), unbatched
+    return Conv(x[0], g, w[0] // g, w[1], o, w[2:], x[2:], s, pads, d, unbatched)
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def conv_transpose_call(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array, Array | None]:
+    """Return what `conv_transpose` computes with: the geometry, x (N, C, *i), w and b."""
+    x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
+    geo = conv_transpose(x.shape, weight.shape, stride, padding, output_padding, groups, dilation)
+    conv_bias(bias, geo.g * geo.c)
+    return with_operands(geo._replace(dtype=x.dtype), x, weight, bias)
+
+
+def conv_transpose_grad_input_call(
+    input_shape: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array]:
+    """Return what `conv_transpose_grad_input` computes with: the geometry, w and gy (N, M, *o)."""
+    weight, gy = operands(kinds, weight=weight, grad_output=grad_output)
+    geo = conv_transpose(
+        input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
+    )
+    matches("grad_output", gy, geo.x_shape[geo.unbatched :])
+    geo, gy, w, _ = with_operands(geo._replace(dtype=gy.dtype), gy, weight, None)
+    return geo, w, gy
+
+
+def conv_transpose_grad_weight_call(
+    x: Array,
+    weight_shape: Sequence[int],
+    grad_output: Array,
+    stride: Ints,
+    padding: Ints,
+    output_padding: Ints,
+    groups: int,
+    dilation: Ints,
+    kinds: str = NUMBERS,
+) -> tuple[Conv, Array, Array]:
+    """Return what `conv_transpose_grad_weight` computes with: the geometry, x and gy."""
+    x, gy = operands(kinds, x=x, grad_output=grad_output)
+    geo = conv_transpose(
+        x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
+        weight_name="weight_shape",
+    )  # fmt: skip
+    matches("grad_output", gy, geo.x_shape[geo.unbatched :])
+    geo, x, gy, _ = with_operands(geo._replace(dtype=x.dtype), x, batch(geo, gy), None)
+    return geo, x, gy

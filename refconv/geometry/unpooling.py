@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 
 from refconv.geometry.adaptive_pooling import Maps
-from refconv.geometry.arguments import Ints, batched, integers, per_axis, spatial_axes
+from refconv.geometry.arguments import (
+    NUMBERS,
+    Array,
+    Ints,
+    array,
+    batched,
+    flag,
+    integers,
+    library,
+    matches,
+    per_axis,
+    spatial_axes,
+)
+from refconv.geometry.max_pooling import indices
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import unpool_output_size
 
@@ -16,8 +29,8 @@ def unpool(
     output_size: Sequence[int] | None,
     x_name: str = "x",
     channels: int = 0,
-) -> tuple[Maps, bool]:
-    """Return a checked unpooling, and whether the input came without a batch axis.
+) -> Maps:
+    """Return a checked unpooling.
 
     The rank is len(kernel_size); one integer means (N, C, *i), unless x has three axes. Sizes
     that no such pool could have had are ValueErrors, as in torch.
@@ -48,4 +61,45 @@ def unpool(
             )
     if min(o) < 0:
         raise ValueError(f"padding={shown(padding)} leaves an output of negative size {shown(o)}")
-    return Maps(x[0], x[1], x[2:], o), unbatched
+    return Maps(x[0], x[1], x[2:], o, unbatched)
+
+
+# --------------------------------------------------------------------------- calls
+
+
+def max_unpool_call(
+    x: Array,
+    at: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    output_size: Sequence[int] | None,
+    kinds: str = NUMBERS,
+) -> tuple[Maps, Array, Array]:
+    """Return what `max_unpool` computes with: the geometry, x and the indices, (N, C, *i)."""
+    xp = library(kinds, x=x, indices=at)
+    x = array("x", x, kinds, xp)
+    geo = unpool(x.shape, kernel_size, stride, padding, output_size)
+    at = indices("indices", at, x.shape, geo.o, xp)
+    return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape), at.reshape(geo.x_shape)
+
+
+def max_unpool_grad_call(
+    at: Array,
+    grad_output: Array,
+    kernel_size: Ints,
+    stride: Ints | None,
+    padding: Ints,
+    output_size: Sequence[int] | None,
+    strict: bool,
+    kinds: str = NUMBERS,
+) -> tuple[Maps, Array, Array]:
+    """Return what `max_unpool_grad` computes with: the geometry, indices and gy (N, C, *o)."""
+    xp = library(kinds, indices=at, grad_output=grad_output)
+    gy = array("grad_output", grad_output, kinds, xp)
+    shape = array("indices", at, "i", xp).shape
+    flag("strict", strict)
+    geo = unpool(shape, kernel_size, stride, padding, output_size, "indices")
+    matches("grad_output", gy, geo.y_shape[geo.unbatched :])
+    at = indices("indices", at, shape, geo.o, xp)
+    return geo._replace(dtype=gy.dtype), at.reshape(geo.x_shape), gy.reshape(geo.y_shape)

@@ -99,8 +99,8 @@ def test_every_array_is_swept() -> None:
             "", ""),
         Bug("nothing on disk", "geometry/arguments.py", "kind not in (np.ndarray, np.memmap)",
             "kind is not np.ndarray", "", ""),
-        Bug("no check", "direct/unpooling.py",
-            '    grad_output = geometry.array("grad_output", grad_output, NUMBERS)\n', "", "", ""),
+        Bug("no check", "geometry/unpooling.py",
+            'gy = array("grad_output", grad_output, kinds, xp)', "gy = grad_output", "", ""),
     ],
     ids=lambda bug: bug.name,
 )  # fmt: skip

@@ -127,9 +127,9 @@ def test_no_stride_is_that_of_the_kernel() -> None:
         ),
         (
             Size("max_pool_select", "rank"),
-            Bug("NumPy's own arithmetic", "fast/max_pooling.py",
-                '    rank = geometry.integer("rank", rank)\n    at = geometry.selection(x.shape',
-                "    at = geometry.selection(x.shape", "", ""),
+            Bug("NumPy's own arithmetic", "geometry/max_pooling.py",
+                '    rank = integer("rank", rank)\n    return x, selection(',
+                "    return x, selection(", "", ""),
         ),
     ],
     ids=lambda value: value.name,

@@ -197,5 +197,5 @@ def _outputs(rank: int, input: Tensor, output_size: Outputs, channels: int) -> t
                 f"input has {input.dim()} dimensions, shape {tuple(input.shape)}: an adaptive "
                 f"pooling with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2}"
             )
-    f, unbatched = geometry.adaptive(input.shape, sizes, channels, x_name="input")
-    return f.o, unbatched
+    f = geometry.adaptive(input.shape, sizes, channels, x_name="input")
+    return f.o, f.unbatched

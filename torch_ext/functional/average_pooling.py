@@ -127,13 +127,13 @@ def _avg_pool(
     sign = np.dtype(np.uint8 if input.dtype is torch.uint8 else np.int8)
     divisor = geometry.divisor_override(divisor_override, sign)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f, unbatched = geometry.pool(
+    f = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
         raise RuntimeError(
             f"kernel_size={geometry.shown(kernel_size)} is more than the unpadded input {f.i}"
         )
-    x = input.unsqueeze(0) if unbatched else input
+    x = input.unsqueeze(0) if f.unbatched else input
     y: Tensor = operators.avg_pool(x, k, f.s, f.p, ceil_mode, count_include_pad, divisor)
-    return y.squeeze(0) if unbatched else y
+    return y.squeeze(0) if f.unbatched else y

@@ -182,11 +182,9 @@ def _conv(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv{rank}d expects {rank + 2}"
         )
-    f, unbatched = geometry.conv(
-        input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
-    )
+    f = geometry.conv(input.shape, weight.shape, stride, padding, dilation, groups, x_name="input")
     _arguments.per_filter(bias, f.g * f.m)
-    x = input.unsqueeze(0) if unbatched else input
+    x = input.unsqueeze(0) if f.unbatched else input
     if any(before != after for before, after in f.p):  # 'same', an even kernel
         if not is_compiling():
             (_warn.__wrapped__ if torch.is_warn_always_enabled() else _warn)()
@@ -195,7 +193,7 @@ def _conv(
         p = tuple(before for before, _ in f.p)
     y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
     y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
-    return y.squeeze(0) if unbatched else y
+    return y.squeeze(0) if f.unbatched else y
 
 
 @cache

@@ -154,13 +154,11 @@ def _fractional_max_pool(
         o = _arguments.every_axis("output_size", output_size, rank, 0)
     elif rank == 2 and not isinstance(output_ratio, tuple | list | None):
         raise TypeError(f"output_ratio must be two numbers, got {geometry.shown(output_ratio)}")
-    f, _, unbatched = geometry.fractional(
-        input.shape, k, o, output_ratio, x_name="input", channels=1
-    )
-    x = input.unsqueeze(0) if unbatched else input
+    f, _ = geometry.fractional(input.shape, k, o, output_ratio, x_name="input", channels=1)
+    x = input.unsqueeze(0) if f.unbatched else input
     u = _samples(samples, input, f, drawn_in)
     y, indices = operators.fractional_max_pool(x, u, k, f.o)
-    return (y.squeeze(0), indices.squeeze(0)) if unbatched else (y, indices)
+    return (y.squeeze(0), indices.squeeze(0)) if f.unbatched else (y, indices)
 
 
 def _drawn_in(input: Tensor) -> torch.dtype:

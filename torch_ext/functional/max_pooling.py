@@ -191,9 +191,9 @@ def pooled(
     _arguments.tensor("input", input, _arguments.ORDERED)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f, unbatched = geometry.pool(
+    f = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
     )
-    x = input.unsqueeze(0) if unbatched else input
+    x = input.unsqueeze(0) if f.unbatched else input
     y, indices = operators.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
-    return (y.squeeze(0), indices.squeeze(0), f) if unbatched else (y, indices, f)
+    return (y.squeeze(0), indices.squeeze(0), f) if f.unbatched else (y, indices, f)

@@ -68,7 +68,7 @@ def lp_pool1d(
     >>> x.grad.tolist()  # x / y
     [[[0.6000000238418579, 0.800000011920929, -1.0, 0.0]]]
     """
-    p = geometry.norm_type(norm_type)
+    p = geometry.norm_type_of(norm_type)
     if abs(p) == math.inf:
         return _extreme(1, input, p, kernel_size, stride, ceil_mode)
     return _lp_pool(1, input, p, geometry.integer("kernel_size", kernel_size), stride, ceil_mode)
@@ -89,7 +89,7 @@ def lp_pool2d(
     tensor([[[4., 4.],
              [4., 4.]]])
     """
-    p, k = geometry.norm_type(norm_type), _kernel(2, kernel_size)
+    p, k = geometry.norm_type_of(norm_type), _kernel(2, kernel_size)
     if abs(p) == math.inf:
         return _extreme(2, input, p, k, stride, ceil_mode)
     return _lp_pool(2, input, p, k, stride, ceil_mode)
@@ -112,7 +112,7 @@ def lp_pool3d(
     >>> lp_pool3d(torch.tensor([1.0, -7.0]).view(1, 1, 1, 2), math.inf, (1, 1, 2))
     tensor([[[[7.]]]])
     """
-    p, k = geometry.norm_type(norm_type), _kernel(3, kernel_size)
+    p, k = geometry.norm_type_of(norm_type), _kernel(3, kernel_size)
     if abs(p) == math.inf:
         return _extreme(3, input, p, k, stride, ceil_mode)
     return _lp_pool(3, input, p, k, stride, ceil_mode)
@@ -147,13 +147,13 @@ def _lp_pool(
     _arguments.tensor("input", input, _arguments.FLOATS)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f, unbatched = geometry.pool(
+    f = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), 0, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
         raise RuntimeError(
             f"kernel_size={geometry.shown(kernel_size)} is more than the input {f.i}"
         )
-    x = input.unsqueeze(0) if unbatched else input
+    x = input.unsqueeze(0) if f.unbatched else input
     y: Tensor = operators.lp_pool(x, p, k, f.s, ceil_mode)
-    return y.squeeze(0) if unbatched else y
+    return y.squeeze(0) if f.unbatched else y

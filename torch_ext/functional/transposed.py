@@ -135,12 +135,12 @@ def _conv_transpose(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv_transpose{rank}d expects {rank + 2}"
         )
-    f, unbatched = geometry.conv_transpose(
+    f = geometry.conv_transpose(
         input.shape, weight.shape, stride, padding, output_padding, groups, dilation, x_name="input"
     )
     _arguments.per_filter(bias, f.g * f.c)
-    x = input.unsqueeze(0) if unbatched else input
+    x = input.unsqueeze(0) if f.unbatched else input
     p = tuple(before for before, _ in f.p)
     a = geometry.per_axis("output_padding", output_padding, rank, 0)
     y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, True, a, f.g)
-    return y.squeeze(0) if unbatched else y
+    return y.squeeze(0) if f.unbatched else y
