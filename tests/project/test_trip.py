@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from project.trip import Trip, trips
-
 from torch_ext import functional
 
 ROOT = Path(__file__).parents[2]
