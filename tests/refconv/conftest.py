@@ -2,7 +2,7 @@
 
 import pytest
 
-from refconv.engine import columns, tiles
+from refconv.engine import columns, planes, tiles
 
 
 @pytest.fixture(params=["usual tiles", "tiny tiles"])
@@ -13,3 +13,4 @@ def tile_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(columns, "COLUMNS", 3)
         monkeypatch.setattr(columns, "SHIFT_ROWS", 1)
         monkeypatch.setattr(columns, "PRODUCTS", 1)
+        monkeypatch.setattr(planes, "TILE_BYTES", 64)

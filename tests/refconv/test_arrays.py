@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-import good_calls
 import refconv
-from good_calls import ARRAYS, same
-from planted import Bug, copy_with
+from support import refconv_calls
+from support.bugs.planted import Bug, copy_with
+from support.refconv_calls import ARRAYS, same
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
@@ -31,9 +31,9 @@ class Place(NamedTuple):
     name: str
 
 
-CALLS = good_calls.of_image()
+CALLS = refconv_calls.of_image()
 PLACES = [Place(f, name) for f, call in CALLS.items() for name in call if name in ARRAYS]
-FLOORS = pytest.mark.parametrize("floor", good_calls.FLOORS)
+FLOORS = pytest.mark.parametrize("floor", refconv_calls.FLOORS)
 EVERYWHERE = pytest.mark.parametrize("place", PLACES, ids=" ".join)
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import refconv
-from agreement import same, same_sum
-from memory import LAYOUTS, laid_out, plain
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_cases
+from support.agreement import same, same_sum
+from support.arrays import LAYOUTS, laid_out, plain
+from support.strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_cases
 
 Array = NDArray[Any]
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-import family
-import foreign
 import refconv
-from agreement import agreeing, one_nan
-from branches import more_calls
 from refconv import direct
+from support import integer_calls
+from support.agreement import agreeing, one_nan
+from support.branch_calls import more_calls
+from support.doubles import numpy_like
 
 GPU = torch.cuda.is_available()
 DTYPES = (
@@ -44,12 +44,12 @@ class Library(NamedTuple):
 )
 def library(request: pytest.FixtureRequest) -> Library:
     if request.param == "the double of CuPy":
-        return Library(foreign.asarray, foreign.asnumpy)
+        return Library(numpy_like.asarray, numpy_like.asnumpy)
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed: this has not run")
     return Library(cupy.asarray, cupy.asnumpy)
 
 
-def computed(library: Library, call: family.Call) -> list[Any]:
+def computed(library: Library, call: integer_calls.Call) -> list[Any]:
     """Return what refconv answers to a call made with the library's arrays, as NumPy's."""
     name, args, options = call
 
@@ -60,7 +60,7 @@ def computed(library: Library, call: family.Call) -> list[Any]:
     return list(map(library.asnumpy, out if isinstance(out, tuple) else (out,)))
 
 
-def agrees(library: Library, call: family.Call) -> bool:
+def agrees(library: Library, call: integer_calls.Call) -> bool:
     """Return whether the library finds what NumPy finds."""
     name, args, options = call
     ours = getattr(refconv, name)(*args, **options)
@@ -69,12 +69,12 @@ def agrees(library: Library, call: family.Call) -> bool:
     return all(agreeing(name)(a, one_nan(b)) for a, b in zip(there, ours, strict=True))
 
 
-@pytest.mark.parametrize("rank", family.RANKS)
+@pytest.mark.parametrize("rank", integer_calls.RANKS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_whole_family_finds_the_same(library: Library, dtype: Any, rank: int) -> None:
     calls = [
         (case.name, key, call)
-        for case in family.cases(rank, dtype, direct)
+        for case in integer_calls.cases(rank, dtype, direct)
         for key, call in case.calls.items()
     ]
     assert len(calls) > 30

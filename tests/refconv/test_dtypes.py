@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import family
-import oracle
 import refconv
-from agreement import agreeing
 from refconv import direct
+from support import expected, integer_calls
+from support.agreement import agreeing
 
 Array = NDArray[Any]
 
@@ -58,7 +57,7 @@ def numbers(a: Array, dtype: np.dtype[Any]) -> Array:
     return abs(a) if dtype.kind == "u" else a
 
 
-def cast(call: family.Call, change: Any, sample: Any = np.float64) -> family.Call:
+def cast(call: integer_calls.Call, change: Any, sample: Any = np.float64) -> integer_calls.Call:
     """Return the same call of other data; indices stay, random samples have their own dtype."""
     name, args, options = call
     if "random_samples" in options:
@@ -71,7 +70,9 @@ def cast(call: family.Call, change: Any, sample: Any = np.float64) -> family.Cal
 def tried(dtype: Any) -> dict[str, bool]:
     """Return whether every function takes a dtype, and is right; both forms refuse it otherwise."""
     kind, found = np.dtype(dtype), {}
-    for case in family.cases(1, np.float64, direct) + family.cases(2, np.float64, direct):
+    for case in integer_calls.cases(1, np.float64, direct) + integer_calls.cases(
+        2, np.float64, direct
+    ):
         for key, call in case.calls.items():
             whole = cast(call, lambda a: numbers(a, kind))
             sample = kind if kind.kind == "f" else np.float64
@@ -90,7 +91,7 @@ def tried(dtype: Any) -> dict[str, bool]:
     return found
 
 
-def answer(form: Any, call: family.Call) -> list[Array] | None:
+def answer(form: Any, call: integer_calls.Call) -> list[Array] | None:
     """Return what a form finds; None if it refuses the dtype."""
     name, args, options = call
     try:
@@ -102,12 +103,12 @@ def answer(form: Any, call: family.Call) -> list[Array] | None:
     return list(out) if isinstance(out, tuple) else [out]
 
 
-def stored(call: family.Call, dtype: np.dtype[Any]) -> list[Array]:
+def stored(call: integer_calls.Call, dtype: np.dtype[Any]) -> list[Array]:
     """Return what must be found, of real numbers in a complex dtype too."""
-    results = oracle.found(call)
+    results = expected.found(call)
     if dtype.kind == "c":
         results = [results[0], 0 * results[0]] if len(results) == 1 else results
-    return oracle.stored(results, dtype)
+    return expected.stored(results, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

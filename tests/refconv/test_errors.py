@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional
 
 import refconv
-from failing import Bad, fails_alike, zeros
 from refconv import direct
+from support.refusals import Bad, fails_alike, zeros
 
 X, W = zeros(2, 4, 8, 7), zeros(6, 4, 3, 2)
 CONV: dict[str, Any] = {"x": X, "weight": W}

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import refconv
-from failing import Bad, fails_alike, zeros
 from refconv import direct
+from support.refusals import Bad, fails_alike, zeros
 
 X, W = zeros(2, 4, 8, 7), zeros(4, 6, 3, 2)
 TRANSPOSED: dict[str, Any] = {"x": X, "weight": W}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import refconv
 from refconv import direct, exact
-from strategies import FoldCase, PadCase, fold_cases, pad_cases
+from support.strategies import FoldCase, PadCase, fold_cases, pad_cases
 
 Array = NDArray[Any]
 FRACTIONS = np.frompyfunc(lambda v: Fraction(float(v)), 1, 1)

@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-import family
-import oracle
 import refconv
-from agreement import agreeing, same, same_sum
 from refconv import direct, exact
-from showing import show
+from support import expected, integer_calls
+from support.agreement import agreeing, same, same_sum
+from support.tables import show
 
 Array = NDArray[Any]
 
@@ -40,7 +39,7 @@ FAMILY = (
 )
 
 
-def run(module: Any, call: family.Call) -> list[Array]:
+def run(module: Any, call: integer_calls.Call) -> list[Array]:
     name, args, options = call
     out = getattr(module, name)(*args, **options)
     return list(out) if isinstance(out, tuple) else [out]
@@ -51,24 +50,24 @@ def right(rank: int, kind: str) -> list[dict[str, list[Array]]]:
     """Return what every call must find: the same whole numbers in all dtypes of a kind."""
     widest = {"f": np.float64, "c": np.complex128, "i": np.int64, "u": np.uint64}[kind]
     return [
-        {key: oracle.found(call) for key, call in case.calls.items()}
-        for case in family.cases(rank, widest, direct, n=1)
+        {key: expected.found(call) for key, call in case.calls.items()}
+        for case in integer_calls.cases(rank, widest, direct, n=1)
     ]
 
 
-@pytest.mark.parametrize("rank", family.RANKS)
+@pytest.mark.parametrize("rank", integer_calls.RANKS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_form_finds_the_same(rank: int, dtype: Any) -> None:
     """Fast form, definition and oracle."""
     answers = right(rank, np.dtype(dtype).kind)
-    cases = family.cases(rank, dtype, direct, n=1)  # torch is compared on two images
+    cases = integer_calls.cases(rank, dtype, direct, n=1)  # torch is compared on two images
     for case, answer in zip(cases, answers, strict=True):
         for key, call in case.calls.items():
             fast, defined = run(refconv, call), run(direct, call)
-            expected = oracle.stored(answer[key], dtype)
-            assert any(a.any() for a in expected), "a comparison of zeros proves nothing"
-            assert len(fast) == len(defined) == len(expected)
-            for ours, theirs, exactly in zip(fast, defined, expected, strict=True):
+            wanted = expected.stored(answer[key], dtype)
+            assert any(a.any() for a in wanted), "a comparison of zeros proves nothing"
+            assert len(fast) == len(defined) == len(wanted)
+            for ours, theirs, exactly in zip(fast, defined, wanted, strict=True):
                 assert agreeing(call[0])(ours, theirs), (case.name, key)
                 assert agreeing(call[0])(ours, exactly), (case.name, key)
 
@@ -93,11 +92,11 @@ def compared(request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, str
 def test_torch_finds_the_same(rank: int, dtype: Any, compared: dict[str, dict[str, str]]) -> None:
     """Outputs, first and second gradients; a second gradient we have no call for is zero."""
     kind = np.dtype(dtype).kind
-    for case in family.cases(rank, dtype, direct):
+    for case in integer_calls.cases(rank, dtype, direct):
         if not case.torch:
             continue
         try:
-            answers = family.by_torch(case, order=2 if kind in "fc" else 0)
+            answers = integer_calls.by_torch(case, order=2 if kind in "fc" else 0)
         except (NotImplementedError, RuntimeError) as error:  # torch lacks the dtype
             if re.search("not implemented for|not supported|Unsupported", str(error)):
                 continue
@@ -125,12 +124,12 @@ def test_torch_finds_the_same(rank: int, dtype: Any, compared: dict[str, dict[st
 def test_the_whole_family_is_here() -> None:
     called = {
         name
-        for rank in family.RANKS
-        for case in family.cases(rank, np.float64, direct)
+        for rank in integer_calls.RANKS
+        for case in integer_calls.cases(rank, np.float64, direct)
         for name, _, _ in case.calls.values()
     }
     assert called == set(refconv.__all__) - {"direct"}
-    assert {case.name for case in family.cases(1, np.float64, direct)} == set(FAMILY)
+    assert {case.name for case in integer_calls.cases(1, np.float64, direct)} == set(FAMILY)
 
 
 # --- where torch has no answer ------------------------------------------------------------------
@@ -138,7 +137,7 @@ def test_the_whole_family_is_here() -> None:
 
 def test_a_convolution_of_four_axes_is_a_sum_of_torchs_of_three() -> None:
     """y[o] = sum over k of conv3d(x[o s + k d - p], w[k]) along the first axis."""
-    case = next(c for c in family.cases(4, np.float64, direct) if c.name == "conv")
+    case = next(c for c in integer_calls.cases(4, np.float64, direct) if c.name == "conv")
     (x, w, b), o = case.calls["y"][1], case.calls["y"][2]
     s, p, d = (o[name][0] for name in ("stride", "padding", "dilation"))
     rest = {name: o[name][1:] for name in ("stride", "padding", "dilation")}
@@ -180,7 +179,7 @@ def test_sums_of_products_wrap_as_big_integers_do(form: Any, dtype: Any) -> None
         ("pad_grad", ((2, 4), draw(2, 9), (3, 2), "reflect"), {}),
         ("max_pool_scatter", ((1, 4), np.array([[1, 1, 1, 2]]), draw(1, 4), 1), {}),
     ):
-        assert same(run(form, call)[0], oracle.stored(oracle.found(call), dtype)[0]), call[0]
+        assert same(run(form, call)[0], expected.stored(expected.found(call), dtype)[0]), call[0]
 
 
 @FORMS

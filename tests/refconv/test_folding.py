@@ -11,11 +11,11 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 import refconv
-from agreement import same, same_sum
-from failing import Bad, fails_alike, zeros
-from memory import LAYOUTS, laid_out, plain
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, FoldCase, fold_cases, integers_in
+from support.agreement import same, same_sum
+from support.arrays import LAYOUTS, laid_out, plain
+from support.refusals import Bad, fails_alike, zeros
+from support.strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, FoldCase, fold_cases, integers_in
 
 Array = NDArray[Any]
 FORMS = pytest.mark.parametrize("module", [refconv, direct])

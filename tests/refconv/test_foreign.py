@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-import battery
-import foreign
 import refconv
-from agreement import agreeing, same
-from branches import more_calls, whole
-from memory import LAYOUTS, laid_out
-from planted import Bug, copy_with
 from refconv import direct, geometry
 from refconv.engine import columns, planes, tiles, winners
+from support.agreement import agreeing, same
+from support.arrays import LAYOUTS, laid_out
+from support.branch_calls import more_calls, whole
+from support.bugs import battery
+from support.bugs.planted import Bug, copy_with
+from support.doubles import numpy_like
 
 Call = battery.Call
 
@@ -33,7 +33,7 @@ def calls() -> list[Call]:
 
 def there(value: Any) -> Any:
     """Bring the arrays among arguments into the other library."""
-    return foreign.asarray(value) if isinstance(value, np.ndarray) else value
+    return numpy_like.asarray(value) if isinstance(value, np.ndarray) else value
 
 
 def computed_there(package: Any, call: Call) -> list[Any]:
@@ -42,7 +42,7 @@ def computed_there(package: Any, call: Call) -> list[Any]:
     out = getattr(package, name)(
         *map(there, args), **{key: there(value) for key, value in options.items()}
     )
-    return [foreign.asnumpy(a) for a in (out if isinstance(out, tuple) else (out,))]
+    return [numpy_like.asnumpy(a) for a in (out if isinstance(out, tuple) else (out,))]
 
 
 def agrees(package: Any, call: Call) -> bool:
@@ -89,14 +89,14 @@ def test_any_layout(layout: str) -> None:
 
 def test_samples_are_drawn_there() -> None:
     x = np.arange(81.0).reshape(1, 1, 9, 9)
-    y = foreign.asnumpy(refconv.fractional_max_pool(foreign.asarray(x), 2, 4))
+    y = numpy_like.asnumpy(refconv.fractional_max_pool(numpy_like.asarray(x), 2, 4))
     assert y.shape == (1, 1, 4, 4)
     assert y[0, 0, -1, -1] == 80  # the last window ends where x does
 
 
 def test_equal_positions_take_turns() -> None:
     at = np.array([3, 5, 3, 3, 5])
-    parts = [foreign.asnumpy(turn) for turn in winners.turns(foreign.asarray(at))]
+    parts = [numpy_like.asnumpy(turn) for turn in winners.turns(numpy_like.asarray(at))]
     assert [sorted(part.tolist()) for part in parts] == [[0, 1], [2, 4], [3]]
     assert list(winners.turns(at)) == [slice(None)]
 
@@ -114,29 +114,30 @@ def test_tiles_of_a_device_follow_one_another_in_the_calling_thread() -> None:
         return [library.num_threads for library in tiles._threads.blas]
 
     held = before()
-    tiles.run(foreign, task, range(50))
+    tiles.run(numpy_like, task, range(50))
     assert seen == [(item, threading.current_thread(), held) for item in range(50)]
 
 
 def test_scratch_of_a_device_is_new_for_every_stream() -> None:
     """Whether the last tile is done with an old one, only the device knows."""
     first, again = (
-        foreign.asnumpy(tiles.scratch(foreign, (4,), np.dtype(np.float32), "test")) for _ in "ab"
+        numpy_like.asnumpy(tiles.scratch(numpy_like, (4,), np.dtype(np.float32), "test"))
+        for _ in "ab"
     )
     assert not np.shares_memory(first, again)
 
 
 def test_a_device_is_called_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, w = (foreign.asarray(whole(*s)) for s in [(8, 16, 30, 30), (16, 16, 3, 3)])
+    x, w = (numpy_like.asarray(whole(*s)) for s in [(8, 16, 30, 30), (16, 16, 3, 3)])
     monkeypatch.setattr(tiles, "SCRATCH_BYTES", 1 << 16)
     monkeypatch.setattr(columns, "PRODUCTS", 1 << 16)
     monkeypatch.setattr(planes, "TILE_BYTES", 1 << 14)
 
     def count() -> int:
-        before = foreign.calls
+        before = numpy_like.calls
         refconv.conv(x, w)
         refconv.max_pool(x, 2)
-        return foreign.calls - before
+        return numpy_like.calls - before
 
     larger = count()
     monkeypatch.setattr(tiles, "DEVICE_TIMES", 1)
@@ -177,15 +178,19 @@ def test_two_libraries_in_one_call(call: Call, names: tuple[str, str]) -> None:
     last = max(n for n, a in enumerate(args) if isinstance(a, np.ndarray))
     one, other = names
     mixed = [there(a) if n == last else a for n, a in enumerate(args)]
-    with pytest.raises(TypeError, match=f"{one} is a numpy.ndarray and {other} is a foreign.nda"):
+    with pytest.raises(
+        TypeError, match=f"{one} is a numpy.ndarray and {other} is a numpy_like.nda"
+    ):
         getattr(refconv, name)(*mixed)
     mixed = [a if n == last else there(a) for n, a in enumerate(args)]
-    with pytest.raises(TypeError, match=f"{one} is a foreign.ndarray and {other} is a numpy.nda"):
+    with pytest.raises(
+        TypeError, match=f"{one} is a numpy_like.ndarray and {other} is a numpy.nda"
+    ):
         getattr(refconv, name)(*mixed)
 
 
 def test_no_array_beside_another_librarys() -> None:
-    with pytest.raises(TypeError, match=r"weight must be a foreign.ndarray, got list"):
+    with pytest.raises(TypeError, match=r"weight must be a numpy_like.ndarray, got list"):
         refconv.conv(there(X), [1.0])  # type: ignore[arg-type]
 
 
@@ -206,16 +211,16 @@ def test_a_library_without_numpys_interface(array: Any) -> None:
 @pytest.mark.parametrize("name", ["conv", "max_pool", "max_unpool_grad", "pad"])
 def test_definitions_are_numpys(name: str) -> None:
     args, options = next(rest for called, *rest in calls() if called == name)
-    with pytest.raises(TypeError, match=r"must be a numpy.ndarray, got foreign.ndarray"):
+    with pytest.raises(TypeError, match=r"must be a numpy.ndarray, got numpy_like.ndarray"):
         getattr(direct, name)(*map(there, args), **options)
 
 
 def test_an_array_that_names_its_library_by_its_type_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """As CuPy's arrays do up to version 14."""
-    assert geometry.namespace(there(X)) is foreign
-    monkeypatch.delattr(foreign.ndarray, "__array_namespace__")
-    assert geometry.namespace(there(X)) is foreign
-    assert same(foreign.asnumpy(refconv.max_pool(there(X), 2)), GY)
+    assert geometry.namespace(there(X)) is numpy_like
+    monkeypatch.delattr(numpy_like.ndarray, "__array_namespace__")
+    assert geometry.namespace(there(X)) is numpy_like
+    assert same(numpy_like.asnumpy(refconv.max_pool(there(X), 2)), GY)
 
 
 # --------------------------------------------------------------------------- planted bugs
@@ -344,16 +349,16 @@ def test_numpy_itself_computes_on_no_array() -> None:
 
 
 def test_every_name_is_in_the_other_library() -> None:
-    assert lacking(foreign) == []
+    assert lacking(numpy_like) == []
 
 
 def test_every_name_is_in_cupy_with_its_signature() -> None:
     cupy = pytest.importorskip("cupy", exc_type=ImportError)
     assert lacking(cupy) == []
-    mine = {name for name in vars(foreign.ndarray) if not name.startswith("_")}
+    mine = {name for name in vars(numpy_like.ndarray) if not name.startswith("_")}
     assert {name for name in mine if not hasattr(cupy.ndarray, name)} == set()
 
 
 def test_a_name_that_cupy_lacks_is_seen() -> None:
-    bare = SimpleNamespace(**{name: v for name, v in vars(foreign).items() if name != "flip"})
+    bare = SimpleNamespace(**{name: v for name, v in vars(numpy_like).items() if name != "flip"})
     assert lacking(bare) == ["flip"]  # type: ignore[arg-type]

@@ -9,36 +9,36 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import family
 import refconv
-from agreement import agreeing
-from memory import LAYOUTS, laid_out, plain
 from refconv import direct
+from support import integer_calls
+from support.agreement import agreeing
+from support.arrays import LAYOUTS, laid_out, plain
 
 Array = NDArray[Any]
 
 CALLS = [
     (f"{case.name} {key} {np.dtype(dtype).name}", call)
     for dtype in (np.float32, np.complex64)
-    for case in family.cases(2, dtype, direct)
+    for case in integer_calls.cases(2, dtype, direct)
     for key, call in case.calls.items()
 ]
 
 
-def results(module: Any, call: family.Call) -> list[Array]:
+def results(module: Any, call: integer_calls.Call) -> list[Array]:
     name, args, options = call
     out = getattr(module, name)(*args, **options)
     return list(out) if isinstance(out, tuple) else [out]
 
 
-def with_arrays(call: family.Call, change: Any) -> family.Call:
+def with_arrays(call: integer_calls.Call, change: Any) -> integer_calls.Call:
     """Return the same call of other arrays."""
     name, args, options = call
     values = {k: change(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
     return name, tuple(change(a) if isinstance(a, np.ndarray) else a for a in args), values
 
 
-def arrays(call: family.Call) -> list[Array]:
+def arrays(call: integer_calls.Call) -> list[Array]:
     return [a for a in (*call[1], *call[2].values()) if isinstance(a, np.ndarray)]
 
 
@@ -81,12 +81,12 @@ def test_a_layout_is_another_one() -> None:
     assert laid_out(a, "channels last").strides[1] == 8
 
 
-@pytest.mark.parametrize("rank", family.RANKS)
+@pytest.mark.parametrize("rank", integer_calls.RANKS)
 def test_an_empty_batch(rank: int) -> None:
     """The shapes are those of two images but for their number; a sum over no image is 0."""
     pairs = zip(
-        family.cases(rank, np.float32, direct, n=0),
-        family.cases(rank, np.float32, direct),
+        integer_calls.cases(rank, np.float32, direct, n=0),
+        integer_calls.cases(rank, np.float32, direct),
         strict=True,
     )
     for case, full in pairs:

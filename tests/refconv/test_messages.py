@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import good_calls
 import refconv
-from good_calls import ARRAYS, FLAGS
-from huge import HUGE
-from planted import Bug, copy_with
 from refconv.geometry.messages import LONGEST, shown
+from support import refconv_calls
+from support.bugs.planted import Bug, copy_with
+from support.odd_values import HUGE
+from support.refconv_calls import ARRAYS, FLAGS
 
-CALLS = good_calls.of_image()
+CALLS = refconv_calls.of_image()
 
 
 def said(floor: Any, function: str, name: str, value: Any) -> str | None:
@@ -45,13 +45,13 @@ def test_refusals_are_short(function: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("floor", good_calls.FLOORS[1:])
+@pytest.mark.parametrize("floor", refconv_calls.FLOORS[1:])
 @pytest.mark.parametrize("function", CALLS)
 def test_refusals_of_the_definitions_are_short(floor: Any, function: str) -> None:
     assert unclear(floor, function) == []
 
 
-@pytest.mark.parametrize("floor", good_calls.FLOORS)
+@pytest.mark.parametrize("floor", refconv_calls.FLOORS)
 @pytest.mark.parametrize("function", CALLS)
 def test_a_flag_is_a_bool(floor: Any, function: str) -> None:
     for name in FLAGS:

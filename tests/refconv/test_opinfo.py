@@ -10,11 +10,20 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 
-import opinfo
 import refconv
-from agreement import one_nan, same, same_sum
-from opinfo import EXCLUDED, SIGNATURES, SUMS, for_refconv, kind_and_rank, named, samples, title
-from showing import show
+from support import torch_database
+from support.agreement import one_nan, same, same_sum
+from support.tables import show
+from support.torch_database import (
+    EXCLUDED,
+    SIGNATURES,
+    SUMS,
+    for_refconv,
+    kind_and_rank,
+    named,
+    samples,
+    title,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +31,7 @@ Array = NDArray[Any]
 
 DTYPES = (torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 NO_HALF = [("nn.functional.avg_pool3d", torch.float16)]
-OPS = opinfo.entries((*opinfo.FAMILY, "pad_nd", "functional.pad"))
+OPS = torch_database.entries((*torch_database.FAMILY, "pad_nd", "functional.pad"))
 
 
 def array(theirs: torch.Tensor) -> Array:
@@ -70,8 +79,8 @@ def test_every_sample(
         kind, ours_arguments = for_refconv(op, arguments)
         ours = getattr(refconv, kind)(**ours_arguments)
         if kind in SUMS:
-            expected = opinfo.value(kind, ours_arguments)
-            assert opinfo.beyond(ours, expected, dtype) == "", ours_arguments
+            expected = torch_database.value(kind, ours_arguments)
+            assert torch_database.beyond(ours, expected, dtype) == "", ours_arguments
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's own, on its own samples

@@ -10,11 +10,11 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 import refconv
-from agreement import same, same_sum
-from failing import Bad, fails_alike, zeros
-from memory import LAYOUTS, laid_out, plain
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PadCase, integers_in, pad_cases
+from support.agreement import same, same_sum
+from support.arrays import LAYOUTS, laid_out, plain
+from support.refusals import Bad, fails_alike, zeros
+from support.strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, PadCase, integers_in, pad_cases
 
 Array = NDArray[Any]
 MODES = ("constant", "reflect", "replicate", "circular")

@@ -7,12 +7,12 @@ from functools import cache
 import pytest
 from rich.table import Table
 
-import battery
 import refconv
-from mutants import MUTANTS
-from planted import BUGS, Bug, copy_with
-from showing import show
-from wild import SEEN, stands_for
+from support.bugs import battery
+from support.bugs.candidates import MUTANTS
+from support.bugs.planted import BUGS, Bug, copy_with
+from support.bugs.seen import SEEN, stands_for
+from support.tables import show
 
 CHECKS = ("direct", "torch", "adjoint", "half", "refused")
 

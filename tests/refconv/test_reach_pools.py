@@ -15,10 +15,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import refconv
-from agreement import agreeing, one_nan
-from planted import Bug, copy_with
 from refconv import direct, geometry
 from refconv.geometry.sizes import pool_output_size
+from support.agreement import agreeing, one_nan
+from support.bugs.planted import Bug, copy_with
 
 F = torch.nn.functional
 inf, nan = np.inf, np.nan

@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 import refconv
-from agreement import same_sum
 from refconv.exact import Root, Roots
+from support.agreement import same_sum
 
 Array = NDArray[Any]
 Axes = tuple[int, ...]

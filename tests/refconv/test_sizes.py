@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import good_calls
 import refconv
-from good_calls import ARRAYS, FLAGS, same
-from kinds import BAD, ONE, SEVERAL, takes
-from planted import Bug, copy_with
+from support import refconv_calls
+from support.bugs.planted import Bug, copy_with
+from support.odd_values import BAD, ONE, SEVERAL, takes
+from support.refconv_calls import ARRAYS, FLAGS, same
 
 
 class Size(NamedTuple):
@@ -26,7 +26,7 @@ class Size(NamedTuple):
         return CALLS[self.function][self.name]
 
 
-CALLS = good_calls.of_image()
+CALLS = refconv_calls.of_image()
 WINDOWS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
 OTHERS = (*ARRAYS, *FLAGS, "norm_type")
 SIZES = [Size(f, name) for f, call in CALLS.items() for name in call if name not in OTHERS]
@@ -87,7 +87,7 @@ def test_whatever_holds_integers_means_them(floor: Any, size: Size) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size.function} {size.name}")
 def test_whatever_holds_integers_means_them_exactly(size: Size) -> None:
-    assert mistaken(good_calls.FLOORS[2], size) == []
+    assert mistaken(refconv_calls.FLOORS[2], size) == []
 
 
 def test_no_stride_is_that_of_the_kernel() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from refconv import textbook
-from textbook_checks import (
+from support.textbook_checks import (
     SIZES,
     SQUARE,
     check_convolution,

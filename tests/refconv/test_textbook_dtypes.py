@@ -8,7 +8,7 @@ import pytest
 
 from refconv import textbook
 from refconv.textbook import ERRATA, network
-from textbook_checks import Array, integers
+from support.textbook_checks import Array, integers
 
 Make = Callable[[Any], Any]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from refconv import textbook
-from textbook_checks import (
+from support.textbook_checks import (
     Array,
     check_bank,
     check_convolution,

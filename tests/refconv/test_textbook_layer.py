@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refconv import textbook
-from textbook_checks import (
+from support.textbook_checks import (
     SIZES,
     check_bank,
     check_delta,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import refconv
 from refconv.textbook import network
-from textbook_checks import Array, integers, leaf, same
+from support.textbook_checks import Array, integers, leaf, same
 
 
 def parameters(draw: Callable[..., Array]) -> network.Parameters:

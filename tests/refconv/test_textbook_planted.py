@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from refconv import textbook as t
-from textbook_checks import (
+from support.textbook_checks import (
     check_bank,
     check_convolution,
     check_correlation,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from refconv import textbook
-from textbook_checks import (
+from support.textbook_checks import (
     check_pool_average,
     check_pool_l2,
     check_pool_max,

@@ -10,10 +10,10 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 import refconv
-from agreement import same_sum
-from memory import LAYOUTS, laid_out, plain
 from refconv import direct
-from strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_transpose_cases
+from support.agreement import same_sum
+from support.arrays import LAYOUTS, laid_out, plain
+from support.strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_transpose_cases
 
 Array = NDArray[Any]
 FUNCTIONS = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import cupy_double
-import foreign
 import refconv
+from support.doubles import cupy as cupy_double
+from support.doubles import numpy_like
 from torch_ext._bridge import cuda
 
 Draw = Callable[..., Tensor]
@@ -97,7 +97,7 @@ def cupy(monkeypatch):
     monkeypatch.setattr(cuda, "DEVICE", "cpu")
     stream = SimpleNamespace(__cuda_stream__=lambda: (0, 1234))
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
-    monkeypatch.setattr(foreign, "_call", double.call)
-    monkeypatch.setattr(foreign.ndarray, "data", property(double.data), raising=False)
+    monkeypatch.setattr(numpy_like, "_call", double.call)
+    monkeypatch.setattr(numpy_like.ndarray, "data", property(double.data), raising=False)
     yield double
     assert not cuda._blocks, "memory that no array has"

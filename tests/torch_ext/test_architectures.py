@@ -48,8 +48,8 @@ from torch.overrides import TorchFunctionMode
 
 import refconv
 import torch_ext
-from architectures import ARCHITECTURES
-from showing import show
+from support.models import ARCHITECTURES
+from support.tables import show
 
 pytestmark = pytest.mark.slow
 

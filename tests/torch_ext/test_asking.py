@@ -13,8 +13,8 @@ from torch import ones
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from calling import Seen, W, X
-from refusal import refused
+from support.functional_calls import Seen, W, X
+from support.torch_refusals import refused
 from torch_ext import functional
 from torch_ext.functional import _asking
 
@@ -120,7 +120,7 @@ def test_an_exception_that_is_not_ours_goes_through():
 @pytest.mark.parametrize("seed", range(4))
 def test_asking_is_safe(seed):
     """Whatever is asked, in 5,000 odd calls: torch does not crash, nor take long, nor memory."""
-    script = Path(__file__).parents[1] / "asked.py"
+    script = Path(__file__).parents[1] / "support/asking.py"
     command = [sys.executable, str(script), str(seed), "5000"]
     found = subprocess.run(command, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-2000:]

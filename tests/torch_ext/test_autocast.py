@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 import torch_ext
-from functions import USES
+from support.functional_uses import USES
 from torch_ext import functional
 
 # torch scripts a few decompositions of its own when forward mode is first used

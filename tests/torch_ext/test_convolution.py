@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import refconv
-from layouts import channels_last, strided
+from support.arrays import channels_last, strided
 from torch_ext import functional
 from torch_ext.functional import convolution
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import cupy_double
-from functions import USES
+from support.doubles import cupy as cupy_double
+from support.functional_uses import USES
 from torch_ext import functional
 from torch_ext._bridge import cuda, to_array, to_tensor
 

@@ -16,8 +16,8 @@ from torch.autograd import forward_ad, grad, gradcheck, gradgradcheck
 from torch.func import grad as gradient_of
 from torch.func import jvp
 
-from cases import ALL, CASES, Case, Draw
-from cells import Row, counted, primary, ramp
+from support.asymmetric_calls import ALL, CASES, Case, Draw
+from support.torch_modes import Row, counted, primary, ramp
 from torch_ext import functional
 from torch_ext.derivatives import convolution, keeping
 

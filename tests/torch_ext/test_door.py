@@ -14,9 +14,9 @@ from torch.fx import symbolic_trace
 from torch.nn import functional as F
 
 import torch_ext
-from calling import Seen, W, X, call_of, rank_of
-from layers import LAZY, NAMES, ROWS, Case, same
-from refusal import raised, refused, says, sentence
+from support.functional_calls import Seen, W, X, call_of, rank_of
+from support.layers import LAZY, NAMES, ROWS, Case, same
+from support.torch_refusals import raised, refused, says, sentence
 from torch_ext import functional
 
 every_function = pytest.mark.parametrize("name", functional.__all__)

@@ -6,7 +6,7 @@ import torch
 from torch import ones
 from torch.nn import functional as F
 
-from refusal import raised, refused
+from support.torch_refusals import raised, refused
 from torch_ext import functional
 
 X = {1: ones(1, 4, 8), 2: ones(1, 4, 8, 7), 3: ones(1, 4, 8, 7, 6)}

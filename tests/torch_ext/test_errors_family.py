@@ -12,7 +12,7 @@ import torch
 from torch import ones, zeros
 from torch.nn import functional as F
 
-from refusal import ours_alone, raised, refused
+from support.torch_refusals import ours_alone, raised, refused
 from torch_ext import functional
 
 INF = float("inf")

@@ -9,8 +9,8 @@ import torch
 from torch import ones
 from torch.nn import functional as F
 
-from calling import call_of
-from refusal import raised, says, sentence
+from support.functional_calls import call_of
+from support.torch_refusals import raised, says, sentence
 from torch_ext import functional
 
 DOCUMENTED = (TypeError, ValueError, RuntimeError, NotImplementedError)

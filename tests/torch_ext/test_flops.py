@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import torch_ext
-from layers import LAZY, NAMES, ROWS, Case
+from support.layers import LAZY, NAMES, ROWS, Case
 from torch_ext import functional
 
 pytestmark = [

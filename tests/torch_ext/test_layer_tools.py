@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import torch_ext
-from layers import NAMES, ROWS, Case
+from support.layers import NAMES, ROWS, Case
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Lazy modules are a new feature:UserWarning",  # from torch, all

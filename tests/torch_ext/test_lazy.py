@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import torch_ext
-from layers import LAZY, ROWS, Case, counterpart, pickled
+from support.layers import LAZY, ROWS, Case, counterpart, pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
 every_lazy = pytest.mark.parametrize("name", LAZY)

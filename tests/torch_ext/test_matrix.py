@@ -15,9 +15,9 @@ from rich.table import Table
 from torch._subclasses.fake_tensor import is_fake
 
 import refconv
-from cases import CASES
-from cells import CELLS, Compared, Row, compile_
-from showing import show
+from support.asymmetric_calls import CASES
+from support.tables import show
+from support.torch_modes import CELLS, Compared, Row, compile_
 from torch_ext import functional
 from torch_ext.derivatives import average_pooling, convolution
 from torch_ext.functional import _autocast

@@ -7,7 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from functions import USES
+from support.functional_uses import USES
 from torch_ext import functional
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}

@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 
-import calling
-from huge import HUGE
+from support import functional_calls
+from support.odd_values import HUGE
 from torch_ext import functional
 from torch_ext.functional import _arguments, _door
 
@@ -24,7 +24,7 @@ def too_long(name):
     for argument in inspect.signature(function).parameters:
         for kind, value in {**HUGE, **OF_TORCH}.items():
             try:
-                function(**calling.call_of(name) | {argument: value})
+                function(**functional_calls.call_of(name) | {argument: value})
             except Exception as error:
                 ours = str(error).partition("\ntorch: ")[0]
                 if len(ours) > 300 or "\n" in ours:

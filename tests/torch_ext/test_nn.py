@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules import conv, fold, pooling
 
 import torch_ext
-from layers import NAMES, ROWS, Case, counterpart, pickled
+from support.layers import NAMES, ROWS, Case, counterpart, pickled
 from torch_ext import functional
 
 every_layer = pytest.mark.parametrize("name", NAMES)

@@ -18,10 +18,10 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.testing._utils import wrapper_set_seed
 
-import opinfo
-from opinfo import SUMS, Arguments, title
-from refusal import raised, sentence
-from showing import show
+from support import torch_database
+from support.tables import show
+from support.torch_database import SUMS, Arguments, title
+from support.torch_refusals import raised, sentence
 from torch_ext import functional, override
 from torch_ext.parity.criterion import same_bits
 
@@ -32,7 +32,7 @@ pytestmark = [
 
 Function = Callable[..., Any]
 
-OPS = opinfo.entries()
+OPS = torch_database.entries()
 DIFFERENTIABLE = ("x", "weight", "bias")
 CALLS = [(op, dtype) for op in OPS for dtype in sorted(op.supported_dtypes("cpu"), key=str)]
 COLUMNS = {
@@ -82,8 +82,8 @@ def results(found: Any) -> tuple[Tensor, ...]:
 def compare(op: Any, sample: Any, function: Function) -> dict[str, str]:
     """Return what is wrong with each result of a function on a sample: y, indices, gx, gw, gb."""
     taken = sample.transform(lambda value: value.detach() if isinstance(value, Tensor) else value)
-    arguments = opinfo.named(op, taken)
-    kind, _ = opinfo.kind_and_rank(op.name)
+    arguments = torch_database.named(op, taken)
+    kind, _ = torch_database.kind_and_rank(op.name)
     dtype = taken.input.dtype
     leaves = {}
     if has_gradient(op, dtype):
@@ -101,8 +101,10 @@ def compare(op: Any, sample: Any, function: Function) -> dict[str, str]:
         return wrong
     adds = kind in SUMS and (dtype.is_floating_point or dtype.is_complex)
     if adds:
-        _, arrays = opinfo.for_refconv(op, arguments)
-        wrong["y"] = opinfo.beyond(opinfo.array(found[0]), opinfo.value(kind, arrays), dtype)
+        _, arrays = torch_database.for_refconv(op, arguments)
+        wrong["y"] = torch_database.beyond(
+            torch_database.array(found[0]), torch_database.value(kind, arrays), dtype
+        )
     else:
         for name, y, known in zip(wrong, found, expected, strict=True):
             wrong[name] = "" if same_bits(y, known).all() else "not torch's bits"
@@ -116,9 +118,9 @@ def compare(op: Any, sample: Any, function: Function) -> dict[str, str]:
     if any(wrong.values()):
         return wrong
     if adds:
-        exactly = opinfo.gradients(kind, arrays, opinfo.array(gy))
+        exactly = torch_database.gradients(kind, arrays, torch_database.array(gy))
         for name, gradient in gradients.items():
-            message = opinfo.beyond(opinfo.array(gradient), exactly[name], dtype)
+            message = torch_database.beyond(torch_database.array(gradient), exactly[name], dtype)
             wrong[f"gradient of {name}"] = message
     else:
         known = CHOSEN[kind](op, arguments, gy.to(WIDE[dtype.is_complex])).view_as(taken.input)
@@ -171,14 +173,14 @@ def of_winners(op: Any, arguments: Arguments, gy: Tensor) -> Tensor:
     with_indices = {**arguments, "return_indices": True}
     x = with_indices.pop("x").detach()
     _, indices = torchs(op, x, **with_indices)
-    _, rank = opinfo.kind_and_rank(op.name)
+    _, rank = torch_database.kind_and_rank(op.name)
     gx = torch.zeros(x.shape, dtype=gy.dtype).flatten(-rank)
     return gx.scatter_add(-1, indices.flatten(-rank), gy.flatten(-rank))
 
 
 def of_places(op: Any, arguments: Arguments, gy: Tensor) -> Tensor:
     """Each x has the gy of the place it was put to, be it written over by another or not."""
-    _, rank = opinfo.kind_and_rank(op.name)
+    _, rank = torch_database.kind_and_rank(op.name)
     return gy.flatten(-rank).gather(-1, arguments["indices"].flatten(-rank))
 
 
@@ -205,7 +207,7 @@ CHOSEN = {
 
 
 def error_inputs(op: Any) -> list[Any]:
-    """Return what an entry says that torch refuses (as `opinfo.samples`, without stack traces)."""
+    """Return what an entry says that torch refuses (as its `samples`, without stack traces)."""
     return list(op.error_inputs_func(op, "cpu")) if op.error_inputs_func else []
 
 
@@ -280,7 +282,7 @@ def cells(count: Count) -> Iterator[str]:
 
 def left_out() -> Iterator[str]:
     """Yield what is not compared, and why: a line each."""
-    for name, why in opinfo.EXCLUDED.items():
+    for name, why in torch_database.EXCLUDED.items():
         yield f"{name}: {why}"
     names = {op.name.removeprefix("nn.functional.") for op in OPS}
     for name in functional.__all__:
@@ -292,7 +294,7 @@ def left_out() -> Iterator[str]:
     ("op", "dtype"), CALLS, ids=[f"{title(op)}-{dtype}" for op, dtype in CALLS]
 )
 def test_every_sample(op: Any, dtype: torch.dtype, counted: dict[str, Count]) -> None:
-    count, function, given = counted[title(op)], ours(op), opinfo.samples(op, dtype)
+    count, function, given = counted[title(op)], ours(op), torch_database.samples(op, dtype)
     count.given[dtype] = len(given)
     for sample in given:
         wrong = compare(op, sample, function)
@@ -321,7 +323,7 @@ def test_nothing_is_skipped(request: pytest.FixtureRequest, counted: dict[str, C
     tests = [getattr(item, "function", None) for item in request.session.items]
     chosen = (tests.count(test_every_sample), tests.count(test_every_error))
     if chosen == (len(CALLS), len(OPS)) and not hasattr(request.config, "workerinput"):
-        entries = [op for op in opinfo.database() if op.name not in opinfo.EXCLUDED]
+        entries = [op for op in torch_database.database() if op.name not in torch_database.EXCLUDED]
         assert {name: set(count.samples) for name, count in counted.items()} == {
             title(op): op.supported_dtypes("cpu") for op in entries
         }
@@ -333,11 +335,11 @@ def test_nothing_is_skipped(request: pytest.FixtureRequest, counted: dict[str, C
 
 def test_exclusions() -> None:
     """Each has an entry, and a reason that fits in a line; every dtype has a column."""
-    found = {op.name: op for op in opinfo.database()}
-    assert opinfo.EXCLUDED.keys() <= found.keys()
+    found = {op.name: op for op in torch_database.database()}
+    assert torch_database.EXCLUDED.keys() <= found.keys()
     assert all(len(line) < 100 for line in left_out())
     pairs = (
-        opinfo.samples(found[name], torch.float32)
+        torch_database.samples(found[name], torch.float32)
         for name in ("max_pool2d_with_indices_backward", "nn.functional.max_pool2d")
     )
     for one, other in zip(*pairs, strict=True):
@@ -398,7 +400,7 @@ def test_planted_bug(name: str) -> None:
     function = ours(op)
     wrong = (
         compare(op, sample, lambda *args, **named: spoilt(function(*args, **named)))
-        for sample in opinfo.samples(op, dtype)
+        for sample in torch_database.samples(op, dtype)
         if place != "indices" or sample.kwargs["return_indices"]
     )
     assert any(found[place] for found in wrong)

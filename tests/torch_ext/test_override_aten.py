@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import torch_ext
-from observing import Below, Counting, compare
+from support.watch import Below, Counting, compare
 from torch_ext.override import aten
 
 AVERAGED = 720720  # a multiple of every divisor that occurs

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import torch_ext
-from observing import Below, Counting, compare
+from support.watch import Below, Counting, compare
 
 X, W = torch.ones(1, 2, 4, 5), torch.ones(2, 2, 2, 2)
 

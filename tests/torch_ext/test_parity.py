@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mutants import MAKE
 from refconv import exact
+from support.bugs.candidates import MAKE
 from torch_ext import functional, parity
 from torch_ext.parity import criterion, inputs, runner
 from torch_ext.parity.__main__ import main

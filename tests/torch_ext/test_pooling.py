@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from layouts import channels_last, strided
+from support.arrays import channels_last, strided
 from torch_ext import functional
 
 MAX = {

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import torch_ext
-from calling import call_of, rank_of
-from kinds import BAD, ONE, SEVERAL, takes
 from refconv.geometry import arguments
+from support.functional_calls import call_of, rank_of
+from support.odd_values import BAD, ONE, SEVERAL, takes
 from torch_ext import functional
 
 VALUES = {

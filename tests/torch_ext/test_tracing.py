@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import torch_ext
-from cases import CASES, Draw, values
-from layers import LAZY, NAMES, ROWS, Case
+from support.asymmetric_calls import CASES, Draw, values
+from support.layers import LAZY, NAMES, ROWS, Case
 from torch_ext import functional
 
 pytestmark = [

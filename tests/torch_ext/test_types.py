@@ -9,7 +9,7 @@ from mypy import api
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CALLS = ROOT / "tests" / "typed_calls.py"
+CALLS = ROOT / "tests" / "support" / "typed_calls.py"
 
 
 def verdict(path, cache):

@@ -1,0 +1,1 @@
+"""What the tests share: helpers whose names say their role; tests/README.md lists them."""

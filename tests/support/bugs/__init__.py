@@ -1,0 +1,1 @@
+"""Bugs that are planted on purpose, and the battery that must show them."""

@@ -1,0 +1,1 @@
+"""Doubles of libraries that this machine may not have."""
