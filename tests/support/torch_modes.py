@@ -5,170 +5,37 @@ tensors, and in some cells what else it has found; it raises where anything diff
 """
 
 import contextlib
-import copy
 import itertools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._dynamo.testing import CompileCounterWithBackend
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import refconv
-from support.asymmetric_calls import Case, Draw, Tensors, values
+from support.asymmetric_calls import Draw, Tensors, values
+from support.torch_graphs import compile_, export, fake, opcheck, traced
+from support.torch_rows import (
+    Compared,
+    Function,
+    Module,
+    Row,
+    channels_last,
+    loss,
+    primary,
+    ramp,
+    subsets,
+)
 from torch_ext import derivatives
 
-Function = Callable[..., Any]
 LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 MAPPED = 3  # the size of a mapped dimension, and of no other
-
-
-class Compared:
-    """Count the tensors that were compared, of which no pair may differ."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, found: Any, expected: Any) -> None:
-        """Assert that two results are equal in every bit, and not just zeros."""
-        pairs = list(zip(values(found), values(expected), strict=True))
-        assert any(other.any() for _, other in pairs)
-        for one, other in pairs:
-            assert one.dtype == other.dtype
-            assert one.shape == other.shape
-            assert torch.equal(one, other)
-        self.count += len(pairs)
-
-    def __str__(self) -> str:
-        return f"= {self.count}" if self.count else ""
-
-
-class Row:
-    """A function, its tensors, and torch's results for them."""
-
-    def __init__(self, case: Case, ours: Function | None = None) -> None:
-        self.case, self.ours, self.torchs = case, ours or case.ours, case.torchs
-        self.tensors = case.draw(Draw())
-        self.some = range(case.differentiable)
-
-    def leaves(self, tensors: Tensors) -> list[Tensor]:
-        """Return copies, of which those that have derivatives ask for them."""
-        return [
-            tensor.detach().clone().requires_grad_(at in self.some)
-            for at, tensor in enumerate(tensors)
-        ]
-
-    def differentiated(self, function: Function, tensors: Tensors) -> Tensors:
-        """Return the results of a function and its gradients."""
-        leaves = self.leaves(tensors)
-        results = values(function(*leaves))
-        wrt = [leaves[at] for at in self.some]
-        gradients = torch.autograd.grad(results[0], wrt, ramp(results[0]))
-        return *(each.detach() for each in results), *gradients
-
-    @cached_property
-    def expected(self) -> Tensors:
-        """Return torch's results and gradients."""
-        return self.differentiated(self.torchs, self.tensors)
-
-    @cached_property
-    def jacobians(self) -> Tensors:
-        """Return torch's Jacobians, row by row in reverse mode."""
-        return self.of_some(torch.autograd.functional.jacobian)
-
-    @cached_property
-    def hessians(self) -> Tensors:
-        """Return torch's second derivatives of the sum of squares, row by row in reverse mode."""
-        if "fractional" not in self.case.name:  # those have none
-            return self.of_some(torch.autograd.functional.hessian, loss)
-        indices = with_indices(self)(*self.tensors)[1].flatten(2)
-
-        def select(x: Tensor) -> Tensor:
-            return x.flatten(2).gather(2, indices)
-
-        x = self.tensors[0]
-        return (torch.autograd.functional.hessian(lambda x: loss(select)(x), x),)
-
-    def of_some(self, transform: Function, of: Function = lambda f: primary(f)) -> Tensors:
-        """Transform torch's function of one tensor at a time."""
-        return tuple(
-            transform(self.of_one(of(self.torchs), at), self.tensors[at]) for at in self.some
-        )
-
-    def of_one(self, function: Function, at: int) -> Function:
-        """Return a function of one of its tensors."""
-        before, after = self.tensors[:at], self.tensors[at + 1 :]
-        return lambda tensor: function(*before, tensor, *after)
-
-    @cached_property
-    def batched(self) -> tuple[bool, ...]:
-        """Tell which tensors have a batch axis: all but weights and biases."""
-        return tuple(at == 0 or not self.case.name.startswith("conv") for at in self.all)
-
-    @property
-    def all(self) -> range:
-        """Return the positions of the tensors."""
-        return range(len(self.tensors))
-
-    @cached_property
-    def larger(self) -> Tensors:
-        """Return tensors of other sizes."""
-        return self.case.draw(Draw(more=True))
-
-
-class Module(nn.Module):
-    """A layer that calls a function with its options, and its parameters for tensors if any."""
-
-    def __init__(self, function: Function, parameters: list[Tensor] | None = None) -> None:
-        super().__init__()
-        self.function = function
-        self.parameters_ = nn.ParameterList(parameters or [])
-
-    def forward(self, *tensors: Tensor) -> Any:
-        return self.function(*self.parameters_, *tensors)
-
-
-def ramp(like: Tensor) -> Tensor:
-    """Return -1, 0, 1, 2, 3, -1, ... in that shape and layout, to be a gradient or a tangent."""
-    count = torch.arange(like.numel(), device=like.device)
-    return torch.empty_like(like).copy_((count % 5 - 1).view(like.shape))
-
-
-def primary(function: Function) -> Function:
-    """Return the function without the indices."""
-    return lambda *tensors: values(function(*tensors))[0]
-
-
-def loss(function: Function) -> Function:
-    """Return half the sum of the squares of the results, each with a weight of its own."""
-
-    def total(*tensors: Tensor) -> Tensor:
-        y = primary(function)(*tensors)
-        return (ramp(y) * y * y).sum()
-
-    return total
-
-
-def with_indices(row: Row) -> Function:
-    """Return torch's function in the form that returns indices too."""
-    name = row.case.name.removesuffix("_with_indices") + "_with_indices"
-    return row.case.bind(getattr(nn.functional, name))
-
-
-def subsets(positions: range) -> Iterator[tuple[int, ...]]:
-    """Return every subset but the empty one."""
-    for size in range(1, len(positions) + 1):
-        yield from itertools.combinations(positions, size)
 
 
 # --------------------------------------------------------------------------- cells
@@ -326,119 +193,6 @@ def jvp_(row: Row) -> str:
     return str(same)
 
 
-def compile_(row: Row, by: str = "aot_eager") -> str:
-    """One graph, with the gradients, for two sizes of every axis that may vary."""
-    same = Compared()
-    torch._dynamo.reset()
-    backend = CompileCounterWithBackend(by)
-    compiled = torch.compile(Module(row.ours), backend=backend, fullgraph=True)
-
-    def dynamic(*tensors: Tensor) -> Any:
-        for tensor, small, large in zip(tensors, row.tensors, row.larger, strict=True):
-            for axis in range(tensor.dim()):
-                if small.shape[axis] != large.shape[axis]:
-                    torch._dynamo.mark_dynamic(tensor, axis)
-        return compiled(*tensors)
-
-    for tensors in (row.tensors, row.larger):
-        same(row.differentiated(dynamic, tensors), row.differentiated(row.torchs, tensors))
-    assert backend.frame_count == 1
-    return str(same)
-
-
-def export(row: Row) -> str:
-    """A program for any number of images, strict and not."""
-    same = Compared()
-    count = torch.export.Dim("n", min=2, max=64)
-    axis, pairs = row.case.images, list(zip(row.tensors, row.batched, strict=True))
-    dims = (tuple({axis: count} if batched else None for batched in row.batched),)
-    more = tuple(torch.cat([t, t.flip(axis)], axis) if batched else t for t, batched in pairs)
-    for strict in (True, False):
-        exported = torch.export.export(
-            Module(row.ours), row.tensors, dynamic_shapes=dims, strict=strict
-        )
-        assert operators(exported.graph)
-        same(exported.module()(*more), row.torchs(*more))
-    return str(same)
-
-
-def operators(graph: torch.fx.Graph) -> list[str]:
-    """Return the operators of refconv in a graph."""
-    targets = [node.target for node in graph.nodes]
-    return [str(each) for each in targets if getattr(each, "namespace", "") == "refconv"]
-
-
-def traced(row: Row) -> str:
-    """make_fx traces the operators of refconv, gradients and all; its graph may be copied."""
-    same = Compared()
-
-    def both(*tensors: Tensor) -> Tensors:
-        return row.differentiated(row.ours, tensors)
-
-    graph = make_fx(both)(*row.tensors)
-    assert len(operators(graph.graph)) > 1
-    for copied in (graph, copy.deepcopy(graph)):
-        same(tuple(copied(*row.tensors)), row.expected)
-    return f"{same}, {len(operators(graph.graph))} ops"
-
-
-def fake(row: Row) -> str:
-    """Meta and fake tensors have the shapes, dtypes and strides of real ones, in any layout."""
-    count = 0
-    for tensors in (row.tensors, channels_last(row)):
-        real = row.differentiated(row.ours, tensors)
-        found = [row.differentiated(row.ours, tuple(t.to("meta") for t in tensors))]
-        with FakeTensorMode() as mode:
-            fakes = tuple(mode.from_tensor(t) for t in tensors)
-            found.append(row.differentiated(row.ours, fakes))
-        for without_data in found:
-            for one, other in zip(without_data, real, strict=True):
-                assert (one.shape, one.dtype) == (other.shape, other.dtype)
-                assert one.stride() == other.stride()
-                count += 1
-    return f"= {count}"
-
-
-class Recorded(TorchDispatchMode):
-    """Keep the calls of refconv's operators, by their names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func.namespace == "refconv":
-            detached = tuple(arg.detach() if isinstance(arg, Tensor) else arg for arg in args)
-            self.calls.setdefault(func.name(), []).append((func, detached))
-        return func(*args, **(kwargs or {}))
-
-
-def with_gradients(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return an operator's arguments, of which the tensors that can have gradients ask for them."""
-    return tuple(
-        arg.detach().requires_grad_(arg.is_floating_point() or arg.is_complex())
-        if isinstance(arg, Tensor)
-        else arg
-        for arg in args
-    )
-
-
-def opcheck(row: Row) -> str:
-    """The operators that the function and its gradients call, by torch's own checks.
-
-    All but `test_aot_dispatch_dynamic`: that takes long, and `test_library` makes it.
-    """
-    with Recorded() as recorded:
-        row.differentiated(row.ours, row.tensors)
-    assert len(recorded.calls) > 1
-    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    for ((operator, args),) in recorded.calls.values():
-        torch.library.opcheck(operator, with_gradients(args), test_utils=checks)
-    return f"{len(recorded.calls)} ops"
-
-
 def autocast(row: Row) -> str:
     """The dtypes and bits of torch's function, from single and half precision."""
     same = Compared()
@@ -451,15 +205,6 @@ def autocast(row: Row) -> str:
                 )
             same(found, expected)
     return str(same)
-
-
-def channels_last(row: Row) -> Tensors:
-    """Return the tensors with their channels last in memory, whatever their rank."""
-    if row.case.images:  # (T, B, C): they are
-        return row.tensors
-    return tuple(
-        t.movedim(1, -1).contiguous().movedim(-1, 1) if t.dim() > 2 else t for t in row.tensors
-    )
 
 
 def last(t: Tensor) -> bool:

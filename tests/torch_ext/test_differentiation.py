@@ -17,7 +17,8 @@ from torch.func import grad as gradient_of
 from torch.func import jvp
 
 from support.asymmetric_calls import ALL, CASES, Case, Draw
-from support.torch_modes import Row, counted, primary, ramp
+from support.torch_modes import counted
+from support.torch_rows import Row, primary, ramp
 from torch_ext import functional
 from torch_ext.derivatives import convolution, keeping
 

@@ -1,10 +1,11 @@
 """Every function by everything torch does with one: a table without an empty cell.
 
-The cells are in `cells`. For each of them a bug is planted that it, at least, must show.
+The cells are in `support.torch_modes`. For each of them a bug is planted that it must show.
 """
 
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from torch._subclasses.fake_tensor import is_fake
 import refconv
 from support.asymmetric_calls import CASES
 from support.tables import show
-from support.torch_modes import CELLS, Compared, Row, compile_
+from support.torch_graphs import compile_
+from support.torch_modes import CELLS
+from support.torch_rows import Compared, Row
 from torch_ext import functional
 from torch_ext.derivatives import average_pooling, convolution
 from torch_ext.functional import _autocast
 from torch_ext.operators import batches, strides
+
+CELL_FILES = ("torch_modes.py", "torch_rows.py", "torch_graphs.py")
 
 # torch scripts a few of its own functions when forward mode or Inductor is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
@@ -199,7 +204,8 @@ def test_a_planted_bug_is_seen(
         CELLS[column](row)
     except Exception as failure:
         frames = traceback.extract_tb(failure.__traceback__)
-        statement = [str(frame.line) for frame in frames if frame.filename.endswith("cells.py")][-1]
+        own = [frame for frame in frames if Path(frame.filename).name in CELL_FILES]
+        statement = str(own[-1].line)
         assert wrong in statement
     else:
         pytest.fail("not seen")

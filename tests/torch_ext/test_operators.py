@@ -14,7 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 
 from support.asymmetric_calls import ALL, Draw, values
-from support.torch_modes import Recorded, Row, channels_last, ramp, with_gradients
+from support.torch_graphs import Recorded, with_gradients
+from support.torch_rows import Row, channels_last, ramp
 
 # torch scripts a few decompositions of its own when forward mode is first used
 pytestmark = pytest.mark.filterwarnings(

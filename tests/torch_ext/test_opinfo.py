@@ -5,7 +5,6 @@ So are gradients: of a choice, with integers for a cotangent, they are sums that
 """
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,8 +18,17 @@ from torch import Tensor
 from torch.testing._utils import wrapper_set_seed
 
 from support import torch_database
+from support.overridden_samples import (
+    integers,
+    normals,
+    of_copies,
+    of_places,
+    of_winners,
+    results,
+    torchs,
+)
 from support.tables import show
-from support.torch_database import SUMS, Arguments, title
+from support.torch_database import SUMS, title
 from support.torch_refusals import raised, sentence
 from torch_ext import functional, override
 from torch_ext.parity.criterion import same_bits
@@ -62,18 +70,6 @@ def ours(op: Any) -> Function:
     if "fractional" in op.name:
         return lambda *args, **options: wrapper_set_seed(function, *args, **options)
     return function
-
-
-def torchs(op: Any, *args: Any, **options: Any) -> tuple[Tensor, ...]:
-    """Return the results of torch's function."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, on its own samples
-        return results(op(*args, **options))
-
-
-def results(found: Any) -> tuple[Tensor, ...]:
-    """Return one result as several are."""
-    return found if isinstance(found, tuple) else (found,)
 
 
 # --------------------------------------------------------------------------- samples
@@ -151,47 +147,9 @@ def alike(got: Any, expected: Tensor) -> str:
     return ""
 
 
-def normals(y: Tensor) -> Tensor:
-    """Draw a cotangent of an operator that adds up."""
-    return torch.randn(y.shape, dtype=y.dtype)
-
-
-def integers(y: Tensor) -> Tensor:
-    """Draw a cotangent of an operator that chooses, of -2, -1, 1 and 2."""
-    if y.is_complex():
-        return torch.complex(*(integers(part) for part in (y.real, y.imag)))
-    return (torch.randint(1, 3, y.shape) * (2 * torch.randint(0, 2, y.shape) - 1)).to(y.dtype)
-
-
 # --------------------------------------------------------------------------- gradients of choices
 
 WIDE = (torch.float64, torch.complex128)  # which holds every sum of the integers above
-
-
-def of_winners(op: Any, arguments: Arguments, gy: Tensor) -> Tensor:
-    """Each gy goes to where torch's own indices say that the maximum was."""
-    with_indices = {**arguments, "return_indices": True}
-    x = with_indices.pop("x").detach()
-    _, indices = torchs(op, x, **with_indices)
-    _, rank = torch_database.kind_and_rank(op.name)
-    gx = torch.zeros(x.shape, dtype=gy.dtype).flatten(-rank)
-    return gx.scatter_add(-1, indices.flatten(-rank), gy.flatten(-rank))
-
-
-def of_places(op: Any, arguments: Arguments, gy: Tensor) -> Tensor:
-    """Each x has the gy of the place it was put to, be it written over by another or not."""
-    _, rank = torch_database.kind_and_rank(op.name)
-    return gy.flatten(-rank).gather(-1, arguments["indices"].flatten(-rank))
-
-
-def of_copies(op: Any, arguments: Arguments, gy: Tensor) -> Tensor:
-    """Each gy goes to where torch's own function finds the number of the input's element."""
-    options = dict(arguments)
-    x = options.pop("x")
-    numbers = torch.arange(1, x.numel() + 1, dtype=torch.float64).view(x.shape)
-    (at,) = torchs(op, numbers, **options)  # 0 in the padding
-    gx = torch.zeros(x.numel() + 1, dtype=gy.dtype)
-    return gx.scatter_add(0, at.long().flatten(), gy.flatten())[1:]
 
 
 CHOSEN = {

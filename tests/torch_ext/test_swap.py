@@ -11,68 +11,16 @@ from torch.nn.modules import conv, fold, pooling
 from torch.nn.utils import parametrizations
 
 import torch_ext
+from support.networks import (
+    OfNoKind,
+    Standardised,
+    image,
+    integers_of,
+    kinds,
+    network,
+    snapshot,
+)
 from torch_ext.swap import Row
-
-
-class Standardised(nn.Conv2d):
-    """A layer with a forward of its own."""
-
-    def forward(self, input):
-        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
-        return self._conv_forward(input, weight, self.bias)
-
-
-class OfNoKind(pooling._MaxPoolNd):
-    """A pooling layer that is none of torch's."""
-
-
-class Block(nn.Module):
-    """Something to select by class."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(4, 4, 3, padding=1)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
-
-    def forward(self, x):
-        return self.conv2(self.conv1(x).relu()) + x
-
-
-def network():
-    return integers_of(
-        nn.Sequential(
-            nn.Conv2d(1, 4, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            Block(),
-            nn.AvgPool2d(2),
-            nn.Flatten(),
-            nn.Linear(36, 2),
-        )
-    )
-
-
-def integers_of(model):
-    """Return a model of integers, so exact that its training has the same bits on any path."""
-    model.double()
-    torch.manual_seed(1)
-    for parameter in model.parameters():
-        parameter.data = torch.randint(-1, 2, parameter.shape).double()
-    return model
-
-
-def image():
-    torch.manual_seed(2)
-    return torch.randint(-2, 3, (3, 1, 14, 14)).double()
-
-
-def snapshot(model):
-    """Return what swap must leave as it is: the class and the whole dict of every module."""
-    return [(id(module), type(module), dict(vars(module))) for module in model.modules()]
-
-
-def kinds(model):
-    return [type(module) for module in model.modules()]
 
 
 def test_training_has_the_same_bits():
@@ -288,65 +236,6 @@ def test_override_reaches_what_swap_leaves_alone():
 
 
 # --------------------------------------------------------------------------- selection
-
-NAMES = ["0", "2", "3.conv1", "3.conv2", "4"]
-
-
-@pytest.mark.parametrize(
-    ("only", "skip", "changed"),
-    [
-        ("0", None, ["0"]),
-        (["0", "4"], None, ["0", "4"]),
-        ("3", None, ["3.conv1", "3.conv2"]),
-        ("*.conv?", None, ["3.conv1", "3.conv2"]),
-        ("*", None, NAMES),
-        ("", None, NAMES),
-        (nn.Conv2d, None, ["0", "3.conv1", "3.conv2"]),
-        ((nn.MaxPool2d, "4"), None, ["2", "4"]),
-        (Block, None, ["3.conv1", "3.conv2"]),
-        (None, "0", NAMES[1:]),
-        (None, Block, ["0", "2", "4"]),
-        (None, [nn.Conv2d, nn.MaxPool2d], ["4"]),
-        (nn.Conv2d, Block, ["0"]),
-        ("0", "*", []),
-    ],
-)
-def test_only_and_skip(only, skip, changed):
-    model = network()
-    report = torch_ext.swap(model, only=only, skip=skip)
-    assert [row.name for row in report.changed] == changed
-    assert [row.name for row in report.rows] == NAMES
-    assert all(row.reason in ("skipped", "not in only") for row in report.left)
-    modules = dict(model.named_modules())
-    assert all(
-        (type(modules[n]).__module__.startswith("torch_ext.nn.")) == (n in changed) for n in NAMES
-    )
-
-
-def test_a_shared_module_is_selected_by_any_of_its_names():
-    pool = nn.MaxPool2d(2)
-    model = nn.ModuleDict({"a": pool, "b": pool})
-    assert [row.reason for row in torch_ext.swap(model, skip="b").rows] == ["skipped"]
-    assert [row.name for row in torch_ext.swap(model, only="b").changed] == ["a"]
-
-
-@pytest.mark.parametrize("argument", ["only", "skip"])
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [
-        ("layer9", ValueError),
-        (["0", "9*"], ValueError),
-        (nn.Conv3d, ValueError),
-        (3, TypeError),
-        ([nn.Conv2d, 3], TypeError),
-    ],
-)
-def test_a_selection_that_fits_nothing(argument, value, error):
-    model = network()
-    before = snapshot(model)
-    with pytest.raises(error, match=argument):
-        torch_ext.swap(model, **{argument: value})
-    assert snapshot(model) == before
 
 
 @pytest.mark.parametrize("function", [torch_ext.swap, torch_ext.restore])

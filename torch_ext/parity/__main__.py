@@ -21,14 +21,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch_ext.parity.cases import OPS, cases
 from torch_ext.parity.failure import spelled
 from torch_ext.parity.inputs import DTYPES
-from torch_ext.parity.report import joined
+from torch_ext.parity.report import Verdict, joined
 from torch_ext.parity.runner import check
 
 NAMES = {spelled(dtype): dtype for dtype in DTYPES}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+def usage() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser("python -m torch_ext.parity", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--dtype", action="append", choices=NAMES, help="repeatable; all four if not given"
     )
     parser.add_argument(
-        "--cases", type=int, default=8, help="random cases beside the named ones, for each operator"
+        "--cases", type=int, default=8, help="random cases besides the named, for each operator"
     )
     parser.add_argument("--seed", type=int, default=0, help="of cases and values")
     parser.add_argument(
@@ -53,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="torch.nn.functional",
         help="package.module or module:attribute that has functions named like the operators",
     )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = usage()
     options = parser.parse_args(arguments)
     if options.cases < 0 or options.seed < 0 or options.threads < 1:
         parser.error("--cases and --seed must not be negative, --threads at least 1")
@@ -66,19 +72,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not present or (options.op and "all" not in options.op and present != ops):
         missing = ", ".join(op for op in ops if op not in present)
         parser.error(f"--candidate {options.candidate} has no {missing}")
-
-    dtypes = [NAMES[name] for name in options.dtype or NAMES]
-    total = sum(len(cases(op, options.seed, options.cases)) for op in present) * len(dtypes)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
+    verdict = certified(options, namespace, present)
+    torch.set_num_threads(threads)
+    print(verdict)
+    return 0 if verdict.ok else 1
+
+
+def certified(options: argparse.Namespace, namespace: Any, ops: Sequence[str]) -> Verdict:
+    """Return the verdict on the operators of a namespace, with a bar where there is a terminal."""
+    dtypes = [NAMES[name] for name in options.dtype or NAMES]
+    total = sum(len(cases(op, options.seed, options.cases)) for op in ops) * len(dtypes)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True,
         disable=not console.is_terminal,
     ) as bar:  # fmt: skip
         task = bar.add_task("parity", total=total)
-        verdict = joined(
+        return joined(
             check(
                 getattr(namespace, op),
                 op,
@@ -90,11 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 name=f"{options.candidate}.{op}",
                 progress=lambda text: bar.update(task, advance=1, description=text),
             )
-            for op in present
+            for op in ops
         )
-    torch.set_num_threads(threads)
-    print(verdict)
-    return 0 if verdict.ok else 1
 
 
 def chosen(parser: argparse.ArgumentParser, names: Sequence[str] | None) -> list[str]:
