@@ -11,6 +11,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,15 @@ import torch
 import refconv
 
 PAUSE, WARM, TIMED = 0.25, 2, 5
+GOALS, WORST_GOAL = {"float32": 1.0, "float64": 0.5}, 1.5
+
+
+class Table(NamedTuple):
+    """The rows of one dtype, and the ratios of its layers, forward and backward."""
+
+    dtype: str
+    lines: list[str]
+    ratios: dict[str, list[float]]
 
 
 class Layer(NamedTuple):
@@ -142,11 +152,15 @@ def environment() -> str:
     )
 
 
-def bench(batch: int, dtype: str, rounds: int, layers: tuple[Layer, ...]) -> None:
-    """Print a table of one dtype: a row for each layer, then geometric mean and worst."""
-    print(f"\n{dtype}, batch {batch}: milliseconds, and the ratio ours / torch\n")
-    print("| C x size | M | k | s | torch fwd | ours | ratio | torch bwd | ours | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+def bench(batch: int, dtype: str, rounds: int, layers: tuple[Layer, ...]) -> Table:
+    """Time the layers in one dtype; print the table's rows as they come."""
+    lines = [
+        f"### {dtype}, batch {batch}: milliseconds, and the ratio ours / torch",
+        "",
+        "| C x size | M | k | s | torch fwd | ours | ratio | torch bwd | ours | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines))
     ratios: dict[str, list[float]] = {"forward": [], "backward": []}
     for layer in layers:
         cells = []
@@ -155,27 +169,75 @@ def bench(batch: int, dtype: str, rounds: int, layers: tuple[Layer, ...]) -> Non
             ratios[way].append(timing.ratio)
             cells.append(f"{timing.torch * 1e3:.1f} | {timing.ours * 1e3:.1f} | {timing.ratio:.2f}")
         shape = f"{layer.c} x {layer.size} | {layer.m} | {layer.k} | {layer.s}"
-        print(f"| {shape} | {' | '.join(cells)} |", flush=True)
-    for name, of in (("geometric mean", statistics.geometric_mean), ("worst", max)):
-        forward, backward = (of(ratios[way]) for way in ("forward", "backward"))
-        print(f"| **{name}** | | | | | | **{forward:.2f}** | | | **{backward:.2f}** |")
+        lines.append(f"| {shape} | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    return Table(dtype, lines, ratios)
+
+
+def summary(tables: list[Table]) -> list[str]:
+    """Return the goals beside what was measured, over all layers."""
+    lines = ["| | forward | backward | goal forward | goal backward |", "|---|---|---|---|---|"]
+    for table in tables:
+        means = [statistics.geometric_mean(table.ratios[way]) for way in ("forward", "backward")]
+        goal = GOALS[table.dtype]
+        lines.append(
+            f"| {table.dtype}, geometric mean | {means[0]:.2f} | {means[1]:.2f} | {goal} | {goal} |"
+        )
+    worst = [max(max(t.ratios[way]) for t in tables) for way in ("forward", "backward")]
+    lines.append(
+        f"| worst single layer | {worst[0]:.2f} | {worst[1]:.2f} | {WORST_GOAL} | {WORST_GOAL} |"
+    )
+    return lines
+
+
+def page(tables: list[Table]) -> str:
+    """Return docs/speed.md."""
+    text = [
+        "# Speed",
+        "",
+        "Written by `scripts/bench.py --write docs/speed.md`: every distinct convolution of",
+        "ResNet-50 against torch's native CPU kernels, the same threads for both, in alternating",
+        "blocks. A number is a ratio, ours / torch's, the median of the rounds. Backward is the",
+        "gradients of input and weight, though a first layer needs no gradient of its image.",
+        "",
+        f"On {environment()}:",
+        "",
+        *summary(tables),
+        "",
+        "`refconv` uses as many threads as NumPy's BLAS has (`OPENBLAS_NUM_THREADS`, or",
+        "`threadpoolctl`), and its results have the same bits at any number of them. NumPy's wheel",
+        "picks OpenBLAS's kernels by processor; on some AVX-512 machines it picks AVX2 ones, and",
+        "`OPENBLAS_CORETYPE=SkylakeX` in the environment, before NumPy is imported, can double the",
+        "speed. `.venv/bin/python -m refconv config` says which kernels are in use.",
+        "",
+        "## Layer by layer",
+    ]
+    for table in tables:
+        text += ["", *table.lines]
+    return "\n".join(text) + "\n"
 
 
 def main() -> None:
-    """Parse the command line and print the tables."""
+    """Parse the command line, print the tables, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--dtype", choices=["float32", "float64"], action="append")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--layers", type=int, nargs="*", help="row numbers of the set, from 0")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="also write the page docs/speed.md"
+    )
     arguments = parser.parse_args()
     layers = tuple(RESNET50[number] for number in arguments.layers or range(len(RESNET50)))
     blas = [lib["num_threads"] for lib in threadpoolctl.threadpool_info()]
     torch.set_num_threads(max(blas))
     torch.set_grad_enabled(False)
     print(environment())
-    for dtype in arguments.dtype or ["float32", "float64"]:
-        bench(arguments.batch, dtype, arguments.rounds, layers)
+    chosen = arguments.dtype or ["float32", "float64"]
+    tables = [bench(arguments.batch, dtype, arguments.rounds, layers) for dtype in chosen]
+    print("\n".join(summary(tables)))
+    if arguments.write:
+        arguments.write.write_text(page(tables))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,18 @@
-"""refconv as PyTorch operators: functions, layers, and two ways into a model that exists already.
+"""refconv as PyTorch operators, with three doors.
 
-torch_ext.functional    every convolution, pooling and folding of torch.nn.functional
-torch_ext.nn            the layers of the same names
-swap(model)             gives a model's layers the reference's forward; restore(model) undoes it
-with override(): ...    every call of these functions goes to the reference
+Swap: the reference in your model.
+
+    torch_ext.swap(model)              gives a model's layers the reference's forward
+    torch_ext.restore(model)           undoes it
+    with torch_ext.override(): ...     sends every call of these functions to the reference
+    torch_ext.functional, .nn          the functions and layers themselves, by torch's names
+
+Certify: your kernel against the reference.
+
+    from torch_ext import parity
+    print(parity.check(my_conv2d, "conv2d"))        or: python -m torch_ext.parity
+
+Study: `torch_ext.derivatives` says why each gradient is right; ARCHITECTURE.md follows one call.
 """
 
 import importlib
