@@ -45,7 +45,9 @@ def family_of(name: str) -> str:
     """Return the family of a function or class, by how its name begins."""
     words = "".join(f"_{c.lower()}" if c.isupper() else c for c in name.replace("LPP", "LpP"))
     words = words.removeprefix("_")
-    return next(family for start, family in FAMILIES.items() if words.startswith(start))
+    found = [family for start, family in FAMILIES.items() if words.startswith(start)]
+    assert found, f"{name} belongs to no family: say in FAMILIES how its name begins"
+    return found[0]
 
 
 def defined(floor: str) -> dict[str, set[str]]:
