@@ -42,7 +42,7 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @dataclass(frozen=True)
-class Case:
+class AdaptiveCase:
     """The arguments of one adaptive pooling, batched, with integer-valued data."""
 
     x: Array
@@ -76,7 +76,7 @@ def window_sizes(i: int, o: int) -> list[int]:
 @st.composite
 def cases(
     draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS, least: int = 0
-) -> Case:
+) -> AdaptiveCase:
     """Draw an adaptive pooling: fewer and more outputs than inputs, dividing them or not."""
     rank = draw(st.sampled_from(ranks))
     most = 9 if rank < 3 else 4
@@ -85,7 +85,7 @@ def cases(
     n, c = draw(st.integers(0, 2)), draw(st.integers(1, 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(dtypes))
-    return Case(integers_in(rng, (n, c, *i), dtype, 3), tuple(o), rng)
+    return AdaptiveCase(integers_in(rng, (n, c, *i), dtype, 3), tuple(o), rng)
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
@@ -103,7 +103,7 @@ class TestAgainstDefinition:
     """Fast equals direct, whatever the tiles, bit for bit and on any data."""
 
     @given(cases(dtypes=(*FLOATS, *COMPLEX, *INTEGERS)))
-    def test_average(self, case: Case) -> None:
+    def test_average(self, case: AdaptiveCase) -> None:
         x = case.noise() if case.x.dtype.kind == "f" else case.x
         y = direct.adaptive_avg_pool(x, case.output_size)
         assert same(refconv.adaptive_avg_pool(x, case.output_size), y)
@@ -114,7 +114,7 @@ class TestAgainstDefinition:
         )
 
     @given(cases(dtypes=FLOATS + INTEGERS), st.booleans())
-    def test_maximum(self, case: Case, special: bool) -> None:
+    def test_maximum(self, case: AdaptiveCase, special: bool) -> None:
         x = case.special() if special and case.x.dtype.kind == "f" else case.x
         y, indices = refconv.adaptive_max_pool(x, case.output_size, True)
         defined = direct.adaptive_max_pool(x, case.output_size, True)
@@ -134,7 +134,7 @@ class TestAgainstTorch:
     """Bitwise, in the dtypes and ranks that torch has."""
 
     @given(cases(ranks=(1, 2, 3), dtypes=(np.float32, np.float64), least=1), st.booleans())
-    def test_average(self, case: Case, noise: bool) -> None:
+    def test_average(self, case: AdaptiveCase, noise: bool) -> None:
         alone = math.prod(case.output_size) == 1  # torch's mean: sums in an order of its own
         values = case.noise() if noise and not alone else case.x
         x = torch.from_numpy(values).requires_grad_()
@@ -147,7 +147,7 @@ class TestAgainstTorch:
         )
 
     @given(cases(ranks=(1, 2, 3), dtypes=(np.float16,)))
-    def test_average_in_half_precision(self, case: Case) -> None:
+    def test_average_in_half_precision(self, case: AdaptiveCase) -> None:
         """Divided in float32 and rounded once; torch rounds after each of three axes."""
         y = AVG_POOLS[case.x.ndim - 3](torch.from_numpy(case.x), case.output_size).numpy()
         ours = refconv.adaptive_avg_pool(case.x, case.output_size)
@@ -169,7 +169,7 @@ class TestAgainstTorch:
         assert same(y + 0, in_turn.astype(np.float16) + 0)
 
     @given(cases(ranks=(1, 2, 3), dtypes=FLOATS, least=1), st.booleans())
-    def test_maximum(self, case: Case, special: bool) -> None:
+    def test_maximum(self, case: AdaptiveCase, special: bool) -> None:
         values = case.special() if special else case.x
         x = torch.from_numpy(values).requires_grad_()
         y, indices = MAX_POOLS[x.ndim - 3](x, case.output_size, True)
@@ -183,7 +183,7 @@ class TestAgainstTorch:
 
 
 @given(cases(dtypes=(np.longdouble,)))
-def test_long_double(case: Case) -> None:
+def test_long_double(case: AdaptiveCase) -> None:
     """Compared as numbers: its bytes hold padding."""
     x, o = case.noise(), case.output_size
     y = refconv.adaptive_avg_pool(x, o)
@@ -195,7 +195,7 @@ def test_long_double(case: Case) -> None:
 
 
 @given(cases(dtypes=LINEAR))
-def test_average_is_adjoint_to_its_gradient(case: Case) -> None:
+def test_average_is_adjoint_to_its_gradient(case: AdaptiveCase) -> None:
     times = case.exact_share
     x, gy = case.x * times, case.like(case.y_shape, times)
     y = refconv.adaptive_avg_pool(x, case.output_size)
@@ -204,7 +204,7 @@ def test_average_is_adjoint_to_its_gradient(case: Case) -> None:
 
 
 @given(cases(dtypes=(np.float64, np.int64)))
-def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
+def test_the_gradient_by_indices_is_adjoint_to_select(case: AdaptiveCase) -> None:
     y, indices = refconv.adaptive_max_pool(case.x, case.output_size, True)
     v, gy = case.like(case.x.shape), case.like(y.shape)
     sy = refconv.max_pool_select(v, indices, v.ndim - 2)
@@ -213,7 +213,7 @@ def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
 
 
 @given(cases(ranks=(1, 2, 3), dtypes=(np.float64,)))
-def test_exact(case: Case) -> None:
+def test_exact(case: AdaptiveCase) -> None:
     x, o = case.noise(), case.output_size
     fractions = np.frompyfunc(Fraction, 1, 1)
     y = exact.adaptive_avg_pool(x, o)

@@ -15,7 +15,7 @@ import torch
 import refconv
 from support import refconv_calls
 from support.bugs.planted import Bug, copy_with
-from support.refconv_calls import ARRAYS, same
+from support.refconv_calls import ARRAYS, equal_results
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
@@ -66,7 +66,7 @@ def mistaken(floor: Any, place: Place, folder: Path) -> list[str]:
     on_disk[...] = a
     try:
         result = function(**call | {place.name: on_disk})
-        if not same(result, function(**call)) or isinstance(result, np.memmap):
+        if not equal_results(result, function(**call)) or isinstance(result, np.memmap):
             found.append("on disk")
     except TypeError as error:
         found.append(f"on disk: {error}")

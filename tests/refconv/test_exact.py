@@ -133,7 +133,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def same(got: exact.Exact, operator: Any, *args: Any, **options: Any) -> None:
+def assert_exact(got: exact.Exact, operator: Any, *args: Any, **options: Any) -> None:
     """y*, S and n against the definition on Fractions, on absolute values and on ones."""
     on = {
         "y": lambda a: fractions(a),
@@ -156,13 +156,13 @@ def same(got: exact.Exact, operator: Any, *args: Any, **options: Any) -> None:
 def test_convolution_equals_the_definition_on_fractions(case: dict[str, Any]) -> None:
     x, w, b, options = case["x"], case["w"], case["b"], case["options"]
     y = exact.conv(x, w, b, **options)
-    same(y, direct.conv, x, w, b, **options)
+    assert_exact(y, direct.conv, x, w, b, **options)
     gy = floats(*y.shape, seed=5)
-    same(
+    assert_exact(
         exact.conv_grad_input(x.shape, w, gy, **options),
         direct.conv_grad_input, x.shape, w, gy, **options,
     )  # fmt: skip
-    same(
+    assert_exact(
         exact.conv_grad_weight(x, w.shape, gy, **options),
         direct.conv_grad_weight, x, w.shape, gy, **options,
     )  # fmt: skip
@@ -170,7 +170,7 @@ def test_convolution_equals_the_definition_on_fractions(case: dict[str, Any]) ->
         got = exact.conv_grad_bias(gy)
         expected = [math.fsum(gy[:, m].ravel().tolist()) for m in range(gy.shape[1])]
         assert got.rounded(np.float64).tolist() == expected
-        same(got, direct.conv_grad_bias, gy)
+        assert_exact(got, direct.conv_grad_bias, gy)
 
 
 @settings(max_examples=40, deadline=None)
@@ -194,18 +194,18 @@ def test_transposed_convolution_equals_the_definition_on_fractions(case: dict[st
     y = exact.conv_transpose(x, w, b, **options)
     assert y.shape == case["x"].shape
     assert c == x.shape[-rank - 1]
-    same(y, direct.conv_transpose, x, w, b, **options)
+    assert_exact(y, direct.conv_transpose, x, w, b, **options)
     gy = floats(*y.shape, seed=5)
-    same(
+    assert_exact(
         exact.conv_transpose_grad_input(x.shape, w, gy, **options),
         direct.conv_transpose_grad_input, x.shape, w, gy, **options,
     )  # fmt: skip
-    same(
+    assert_exact(
         exact.conv_transpose_grad_weight(x, w.shape, gy, **options),
         direct.conv_transpose_grad_weight, x, w.shape, gy, **options,
     )  # fmt: skip
     if x.ndim == w.ndim:
-        same(exact.conv_transpose_grad_bias(gy), direct.conv_transpose_grad_bias, gy)
+        assert_exact(exact.conv_transpose_grad_bias(gy), direct.conv_transpose_grad_bias, gy)
 
 
 def test_output_padding_beyond_the_stride_has_no_terms() -> None:
@@ -213,7 +213,7 @@ def test_output_padding_beyond_the_stride_has_no_terms() -> None:
     options = {"output_padding": 2, "dilation": 3}
     y = exact.conv_transpose(x, w, **options)
     assert y.terms.tolist() == [[[1, 1, 0, 1, 1, 0, 0]]]
-    same(y, direct.conv_transpose, x, w, **options)
+    assert_exact(y, direct.conv_transpose, x, w, **options)
 
 
 POOLS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -259,7 +259,7 @@ def test_maximum_equals_the_definition_on_fractions(
     assert (indices == at).all()
     assert (exact.max_pool(x, **options).value == value).all()
     gy = floats(*y.shape, seed=5)
-    same(
+    assert_exact(
         exact.max_pool_grad(x.shape, indices, gy, **options),
         lambda g: direct.max_pool_grad(x.shape, at, g, **options), gy,
     )  # fmt: skip

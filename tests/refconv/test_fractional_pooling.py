@@ -33,7 +33,7 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @dataclass(frozen=True)
-class Case:
+class FractionalCase:
     """The arguments of one fractional pooling, batched, with integer-valued data."""
 
     x: Array
@@ -60,7 +60,7 @@ def cases(
     dtypes: Any = FLOATS,
     room: int = 0,
     least: int = 0,
-) -> Case:
+) -> FractionalCase:
     """Draw a fractional pooling with at least so much `room` between O + k - 1 and i."""
     rank = draw(st.sampled_from(ranks))
     axis = st.tuples(
@@ -74,12 +74,12 @@ def cases(
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     u = rng.random((n, c, rank)).astype(dtype if dtype.kind == "f" else np.float64)
-    return Case(integers_in(rng, (n, c, *i), dtype, 3), k, o, u, rng)
+    return FractionalCase(integers_in(rng, (n, c, *i), dtype, 3), k, o, u, rng)
 
 
 @pytest.mark.usefixtures("tiles")
 @given(cases(dtypes=FLOATS + INTEGERS), st.booleans())
-def test_fast_equals_direct(case: Case, special: bool) -> None:
+def test_fast_equals_direct(case: FractionalCase, special: bool) -> None:
     x = case.special() if special and case.x.dtype.kind == "f" else case.x
     y, indices = refconv.fractional_max_pool(x, *case.arguments)
     defined = direct.fractional_max_pool(x, *case.arguments)
@@ -91,7 +91,7 @@ def test_fast_equals_direct(case: Case, special: bool) -> None:
 
 
 @given(cases(dtypes=(np.float64, np.int64)))
-def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
+def test_the_gradient_by_indices_is_adjoint_to_select(case: FractionalCase) -> None:
     y, indices = refconv.fractional_max_pool(case.x, *case.arguments)
     v, gy = case.like(case.x.shape), case.like(y.shape)
     sy = refconv.max_pool_select(v, indices, v.ndim - 2)
@@ -105,7 +105,7 @@ def test_the_gradient_by_indices_is_adjoint_to_select(case: Case) -> None:
     st.booleans(),
     st.sampled_from([(1, 0), (9, -4), (-2, 0.5)]),
 )
-def test_torch(case: Case, special: bool, scale: tuple[float, float]) -> None:
+def test_torch(case: FractionalCase, special: bool, scale: tuple[float, float]) -> None:
     """Bitwise, indices too, whatever the samples: from 0 to 1, or around 0 and to both sides of it.
 
     In three axes torch asks for one element more than the windows need.
@@ -181,7 +181,7 @@ def test_steps_are_a_fraction_rounded_down_or_up(i: int, k: int, o: int, sixteen
 
 
 @given(cases(ranks=(1, 2, 3), dtypes=(np.float64,)))
-def test_exact(case: Case) -> None:
+def test_exact(case: FractionalCase) -> None:
     fraction = np.frompyfunc(Fraction, 1, 1)
     x = case.x / 7
     y, indices = exact.fractional_max_pool(x, *case.arguments)

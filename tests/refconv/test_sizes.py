@@ -12,7 +12,7 @@ import refconv
 from support import refconv_calls
 from support.bugs.planted import Bug, copy_with
 from support.odd_values import BAD, ONE, SEVERAL, takes
-from support.refconv_calls import ARRAYS, FLAGS, same
+from support.refconv_calls import ARRAYS, FLAGS, equal_results
 
 
 class Size(NamedTuple):
@@ -51,7 +51,7 @@ def mistaken(floor: Any, size: Size) -> list[Any]:
     expected, found = function(**call), []
     for way in ways(size):
         try:
-            right = same(function(**call | {size.name: way}), expected)
+            right = equal_results(function(**call | {size.name: way}), expected)
         except Exception:
             right = False
         if not right:
@@ -93,7 +93,7 @@ def test_whatever_holds_integers_means_them_exactly(size: Size) -> None:
 def test_no_stride_is_that_of_the_kernel() -> None:
     x = CALLS["max_pool"]["x"]
     for stride in (None, (), []):
-        assert same(refconv.max_pool(x, 2, stride), refconv.max_pool(x, 2, 2))
+        assert equal_results(refconv.max_pool(x, 2, stride), refconv.max_pool(x, 2, 2))
 
 
 @pytest.mark.parametrize(

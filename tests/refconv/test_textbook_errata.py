@@ -10,6 +10,7 @@ import torch
 from refconv import textbook
 from support.textbook_checks import (
     Array,
+    assert_same_sums,
     check_bank,
     check_convolution,
     check_delta,
@@ -19,7 +20,6 @@ from support.textbook_checks import (
     check_notebook,
     integers,
     leaf,
-    same,
     torch_conv,
 )
 
@@ -46,7 +46,7 @@ def test_E1_limits_that_leave_the_filter(sizes: tuple[int, int, int, int]) -> No
     I, K = integers(H, W) + 20, integers(k1, k2) + 20
     printed = textbook.convolution_by_flipping_as_printed(I, K)
     differs(printed, textbook.convolution_by_flipping(I, K))
-    same(printed, K[0, 0] * I[k1 - 1 :, k2 - 1 :])
+    assert_same_sums(printed, K[0, 0] * I[k1 - 1 :, k2 - 1 :])
     check_convolution(*sizes)
 
 
@@ -62,7 +62,7 @@ def test_E2_a_bank_of_one_filter() -> None:
     right = textbook.bank_forward(I, K, b)
     assert right.shape == (4, 5, 4)
     for d in range(4):
-        same(right[:, :, d], textbook.bank_forward_as_printed(I, K[..., d], b[d]))
+        assert_same_sums(right[:, :, d], textbook.bank_forward_as_printed(I, K[..., d], b[d]))
     with pytest.raises(ValueError, match=r"K must be a non-empty array \(k1, k2, C\), got shape"):
         textbook.bank_forward_as_printed(I, K, 0.0)
     check_bank(5, 7, 2, 2, 3, 4)
@@ -77,10 +77,10 @@ def test_E3_a_bias_for_every_place(sizes: tuple[int, int, int, int]) -> None:
     if b.size > 1:
         printed = textbook.layer_sum_as_printed(o, w, b)
         added = printed - torch_conv(leaf(o), leaf(w)).detach().numpy()
-        same(added, b)
+        assert_same_sums(added, b)
         assert len(np.unique(added)) > 1
     constant = textbook.layer_sum_as_printed(o, w, np.full(shape, 3.0))
-    same(constant, textbook.layer_sum(o, w, 3.0))
+    assert_same_sums(constant, textbook.layer_sum(o, w, 3.0))
     check_layer_sum(*sizes)
 
 
@@ -107,7 +107,7 @@ def test_E4_is_what_a_reader_found_senseless() -> None:
 def test_E4_rotating_o_instead_rotates_the_gradient() -> None:
     o, delta = integers(5, 7), integers(4, 5)
     rotated = textbook.convolution(textbook.rot180(o), delta)
-    same(textbook.rot180(rotated), textbook.dE_dw_by_convolution(delta, o))
+    assert_same_sums(textbook.rot180(rotated), textbook.dE_dw_by_convolution(delta, o))
     differs(rotated, textbook.dE_dw_by_convolution(delta, o))
 
 
@@ -146,13 +146,15 @@ def test_E5_and_E6_the_flip_of_delta(
 def test_E5_and_E6_are_one_another_rotated() -> None:
     delta, w, x = integers(4, 5), integers(2, 3), one(5, 7)
     e5 = textbook.delta_by_flipped_taps_as_printed(delta, w, x)
-    same(textbook.rot180(e5), textbook.delta_by_rot180_as_printed(delta, w, x))
+    assert_same_sums(textbook.rot180(e5), textbook.delta_by_rot180_as_printed(delta, w, x))
 
 
 def test_E5_and_E6_are_right_for_a_filter_equal_to_its_rotation() -> None:
     delta, x = integers(4, 5), one(5, 7)
     w = integers(2, 3) + textbook.rot180(integers(2, 3))
-    same(textbook.delta_by_rot180_as_printed(delta, w, x), textbook.delta_by_taps(delta, w, x))
+    assert_same_sums(
+        textbook.delta_by_rot180_as_printed(delta, w, x), textbook.delta_by_taps(delta, w, x)
+    )
 
 
 # --- E7: the order of layers --------------------------------------------------------------------
@@ -184,8 +186,8 @@ def test_E8_a_call_where_an_index_is_meant() -> None:
 
     dX, dW = textbook.conv_backward_as_printed(H.view(Callable_), cache)
     right = textbook.conv_backward(H, cache)
-    same(right[0], dX)
-    same(right[1], dW)
+    assert_same_sums(right[0], dX)
+    assert_same_sums(right[1], dW)
     check_notebook(5, 5, 2)
 
 
@@ -199,7 +201,7 @@ def test_E9_limits_of_the_filter_and_the_output_exchanged(n: int, f: int) -> Non
     """It raises where neither size is 1, and gives other numbers, or raises, where one is."""
     X, dH = integers(n, n) + 20, integers(n - f + 1, n - f + 1) + 20
     right = textbook.conv_filter_gradient(X, dH)
-    same(right, torch_filter_gradient(X, dH, f))
+    assert_same_sums(right, torch_filter_gradient(X, dH, f))
     if n - f + 1 == 1:
         differs(textbook.conv_filter_gradient_as_printed(X, dH), right)
     else:
@@ -211,4 +213,6 @@ def test_E9_is_right_in_the_figures_sizes_alone() -> None:
     for n, f in [(3, 2), (5, 3), (7, 4)]:  # the output is as large as the filter
         X, dH = integers(n, n), integers(f, f)
         printed = textbook.conv_filter_gradient_as_printed(X, dH)
-        same(printed, textbook.conv_filter_gradient(X, dH), torch_filter_gradient(X, dH, f))
+        assert_same_sums(
+            printed, textbook.conv_filter_gradient(X, dH), torch_filter_gradient(X, dH, f)
+        )

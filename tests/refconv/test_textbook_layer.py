@@ -6,6 +6,7 @@ import pytest
 from refconv import textbook
 from support.textbook_checks import (
     SIZES,
+    assert_same_sums,
     check_bank,
     check_delta,
     check_delta_by_its_definition,
@@ -19,7 +20,6 @@ from support.textbook_checks import (
     conv,
     integers,
     leaf,
-    same,
 )
 
 
@@ -104,7 +104,7 @@ def test_region_Q_is_what_one_pixel_touches(sizes: tuple[int, int, int, int]) ->
         touched = conv(pixel, np.ones((k1, k2)))
         expected = np.zeros(touched.shape)
         expected[textbook.region_Q(i, j, (k1, k2), touched.shape)] = 1
-        same(touched, expected)
+        assert_same_sums(touched, expected)
 
 
 def test_region_Q_corners_away_from_the_border() -> None:
@@ -121,5 +121,5 @@ def test_relu_and_its_slope_at_the_kink() -> None:
     x = leaf(np.array([-2.0, 0.0, 3.0]))
     y = x.relu()
     y.sum().backward()
-    same(textbook.relu(x.detach().numpy()), y.detach())
-    same(textbook.relu_prime(x.detach().numpy()) * 1.0, x.grad)
+    assert_same_sums(textbook.relu(x.detach().numpy()), y.detach())
+    assert_same_sums(textbook.relu_prime(x.detach().numpy()) * 1.0, x.grad)

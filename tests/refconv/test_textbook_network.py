@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import refconv
 from refconv.textbook import network
-from support.textbook_checks import Array, integers, leaf, same
+from support.textbook_checks import Array, assert_same_sums, integers, leaf
 
 
 def parameters(draw: Callable[..., Array]) -> network.Parameters:
@@ -36,10 +36,10 @@ def check_network_exactly(draw: Callable[..., Array] = signs) -> None:
     leaves = [leaf(p) for p in theta]
     scores = torch_scores(torch.tensor(images), *leaves)
     x3, cache = network.forward(theta, images)
-    same(x3, scores.detach())
+    assert_same_sums(x3, scores.detach())
     gradients = torch.autograd.grad(scores, leaves, torch.tensor(delta3))
     for ours, other in zip(network.backward(theta, cache, delta3), gradients, strict=True):
-        same(ours, other)
+        assert_same_sums(ours, other)
 
 
 def normal(*shape: int) -> Array:

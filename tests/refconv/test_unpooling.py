@@ -36,7 +36,7 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @dataclass(frozen=True)
-class Case:
+class UnpoolCase:
     """The arguments of one unpooling, batched, with integer-valued data."""
 
     x: Array
@@ -53,7 +53,9 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS) -> Case:
+def cases(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = FLOATS
+) -> UnpoolCase:
     """Draw an unpooling of random indices, with duplicates more often than not."""
     rank = draw(st.sampled_from(ranks))
     axis = st.tuples(
@@ -75,12 +77,12 @@ def cases(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3, 4), dtypes: Any = 
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(dtypes))
     indices = rng.integers(0, math.prod(o), (n, c, *i))
-    return Case(integers_in(rng, (n, c, *i), dtype, 3), indices, (k, s, p, o), rng)
+    return UnpoolCase(integers_in(rng, (n, c, *i), dtype, 3), indices, (k, s, p, o), rng)
 
 
 @pytest.mark.usefixtures("tiles")
 @given(cases(dtypes=FLOATS + COMPLEX + INTEGERS))
-def test_fast_equals_direct(case: Case) -> None:
+def test_fast_equals_direct(case: UnpoolCase) -> None:
     y = refconv.max_unpool(case.x, case.indices, *case.window)
     assert same(y, direct.max_unpool(case.x, case.indices, *case.window))
     assert y.shape == case.y_shape
@@ -91,7 +93,7 @@ def test_fast_equals_direct(case: Case) -> None:
 
 
 @given(cases(ranks=(1, 2, 3), dtypes=FLOATS))
-def test_torch(case: Case) -> None:
+def test_torch(case: UnpoolCase) -> None:
     """Values, the gradient, and the gradient of the gradient."""
     x = torch.from_numpy(case.x).requires_grad_()
     y = UNPOOLS[x.ndim - 3](x, torch.from_numpy(case.indices), *case.window)
@@ -109,7 +111,7 @@ def test_torch(case: Case) -> None:
 
 
 @given(cases(dtypes=LINEAR))
-def test_adjoint(case: Case) -> None:
+def test_adjoint(case: UnpoolCase) -> None:
     """The strict gradient is the adjoint of unpooling; torch's that of adding instead."""
     y = refconv.max_unpool(case.x, case.indices, *case.window)
     gy = case.like(case.y_shape)
@@ -122,7 +124,7 @@ def test_adjoint(case: Case) -> None:
 
 
 @given(cases(dtypes=LINEAR))
-def test_select_and_scatter_are_adjoint(case: Case) -> None:
+def test_select_and_scatter_are_adjoint(case: UnpoolCase) -> None:
     """For any positions, whether or not a pool made them."""
     rank, v, gy = case.x.ndim - 2, case.like(case.y_shape), case.like(case.x.shape)
     y = refconv.max_pool_select(v, case.indices, rank)
@@ -131,7 +133,7 @@ def test_select_and_scatter_are_adjoint(case: Case) -> None:
 
 
 @given(cases(ranks=(1, 2), dtypes=(np.float64,)))
-def test_exact(case: Case) -> None:
+def test_exact(case: UnpoolCase) -> None:
     fraction = np.frompyfunc(Fraction, 1, 1)
     x, gy = case.x / 7, case.like(case.y_shape) / 7
     y = exact.max_unpool(x, case.indices, *case.window)

@@ -62,7 +62,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Case:
+class FunctionCase:
     """A function, its options, and its tensors, of which the first so many have derivatives."""
 
     name: str
@@ -148,7 +148,7 @@ UNPOOL = {
 }
 
 
-def convolved(rank: int) -> Case:
+def convolved(rank: int) -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         x = d.integers(d.batch, 4, *d.sizes(*SIZE[rank]), most=1)
         return x, d.integers(6, 2, *KERNEL[rank], most=1), d.integers(6, most=1)
@@ -159,10 +159,10 @@ def convolved(rank: int) -> Case:
         "dilation": DILATION[rank],
         "groups": 2,
     }
-    return Case(f"conv{rank}d", draw, options, 3)
+    return FunctionCase(f"conv{rank}d", draw, options, 3)
 
 
-def transposed(rank: int) -> Case:
+def transposed(rank: int) -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         x = d.integers(d.batch, 4, *d.sizes(*SIZE[rank]), most=1)
         return x, d.integers(4, 3, *KERNEL[rank], most=1), d.integers(6, most=1)
@@ -173,18 +173,18 @@ def transposed(rank: int) -> Case:
         "output_padding": MORE[rank],
         "groups": 2,
     }
-    return Case(f"conv_transpose{rank}d", draw, options | {"dilation": DILATION[rank]}, 3)
+    return FunctionCase(f"conv_transpose{rank}d", draw, options | {"dilation": DILATION[rank]}, 3)
 
 
-def of_sequences() -> Case:
+def of_sequences() -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         x = d.integers(*d.sizes(*SIZE[1]), d.batch, 4, most=1)
         return x, d.integers(*KERNEL[1], 4, 6, most=1), d.integers(6, most=1)
 
-    return Case("conv_tbc", draw, {"pad": 2}, 3)
+    return FunctionCase("conv_tbc", draw, {"pad": 2}, 3)
 
 
-def largest(rank: int, form: str = "") -> Case:
+def largest(rank: int, form: str = "") -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         return (d.distinct(d.batch, 3, *d.sizes(*SIZE[rank])),)
 
@@ -194,20 +194,20 @@ def largest(rank: int, form: str = "") -> Case:
         "padding": PADDING[rank],
         "dilation": DILATION[rank],
     }
-    return Case(f"max_pool{rank}d{form}", draw, options | {"ceil_mode": True})
+    return FunctionCase(f"max_pool{rank}d{form}", draw, options | {"ceil_mode": True})
 
 
-def shared(rank: int, kind: str, form: str = "") -> Case:
+def shared(rank: int, kind: str, form: str = "") -> FunctionCase:
     small, large, o = SHARED[rank]
 
     def draw(d: Draw) -> Tensors:
         shape = d.batch, 3, *(large if d.more else small)
         return (d.distinct(*shape) if kind == "max" else d.integers(*shape),)
 
-    return Case(f"adaptive_{kind}_pool{rank}d{form}", draw, {"output_size": o})
+    return FunctionCase(f"adaptive_{kind}_pool{rank}d{form}", draw, {"output_size": o})
 
 
-def fractional(rank: int, form: str = "") -> Case:
+def fractional(rank: int, form: str = "") -> FunctionCase:
     size, options = FRACTIONS[rank]
 
     def draw(d: Draw) -> Tensors:
@@ -215,10 +215,10 @@ def fractional(rank: int, form: str = "") -> Case:
         samples = torch.rand(d.batch, 3, rank, generator=d.generator, dtype=torch.float64)
         return x, samples.to(d.dtype)
 
-    return Case(f"fractional_max_pool{rank}d{form}", draw, options)
+    return FunctionCase(f"fractional_max_pool{rank}d{form}", draw, options)
 
 
-def unpooled(rank: int) -> Case:
+def unpooled(rank: int) -> FunctionCase:
     options = UNPOOL[rank]
     k, s, p = ((v,) if rank == 1 else v for v in options.values())
 
@@ -228,31 +228,33 @@ def unpooled(rank: int) -> Case:
         rows = [d.order(math.prod(o))[: math.prod(i)] for _ in range(d.batch * 3)]
         return d.integers(d.batch, 3, *i), torch.stack(rows).view(d.batch, 3, *i)
 
-    return Case(f"max_unpool{rank}d", draw, options)
+    return FunctionCase(f"max_unpool{rank}d", draw, options)
 
 
-def averaged(rank: int) -> Case:
+def averaged(rank: int) -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         return (d.integers(d.batch, 3, *d.sizes(*SIZE[rank])),)
 
-    return Case(f"avg_pool{rank}d", draw, AVERAGED[rank])
+    return FunctionCase(f"avg_pool{rank}d", draw, AVERAGED[rank])
 
 
-def normed(rank: int) -> Case:
+def normed(rank: int) -> FunctionCase:
     def draw(d: Draw) -> Tensors:
         i = d.sizes(*(k + n for n, k in enumerate(NORM[rank], 1)))
         return (d.blocks(NORM[rank], d.batch, 3, *i),)
 
     k = NORM[rank][0] if rank == 1 else NORM[rank]
-    return Case(f"lp_pool{rank}d", draw, {"norm_type": 2.0, "kernel_size": k, "ceil_mode": True})
+    return FunctionCase(
+        f"lp_pool{rank}d", draw, {"norm_type": 2.0, "kernel_size": k, "ceil_mode": True}
+    )
 
 
 ALL = [
     *(convolved(rank) for rank in (1, 2, 3)),
     *(transposed(rank) for rank in (1, 2, 3)),
     of_sequences(),
-    Case("unfold", lambda d: (d.integers(d.batch, 3, *d.sizes(*SIZE[2])),), COLUMNS),
-    Case(
+    FunctionCase("unfold", lambda d: (d.integers(d.batch, 3, *d.sizes(*SIZE[2])),), COLUMNS),
+    FunctionCase(
         "fold",
         lambda d: (d.integers(d.batch, 18 if d.more else 12, 6),),
         COLUMNS | {"output_size": SIZE[2]},

@@ -35,7 +35,7 @@ WINDOWS: dict[int, Axes] = {1: (3,), 2: (3, 2), 3: (2, 2, 3), 4: (2, 2, 4, 3)}
 
 
 @dataclass
-class Case:
+class OperatorCase:
     """An operator, its calls by what they find, and torch's function of the same operands."""
 
     name: str
@@ -68,14 +68,14 @@ def by_rank(*functions: Any) -> dict[int, Any]:
 # --------------------------------------------------------------------------- the cases
 
 
-def convolutions(rank: int, draw: Draw, n: int) -> Iterator[Case]:
+def convolutions(rank: int, draw: Draw, n: int) -> Iterator[OperatorCase]:
     o = {"stride": STRIDE[rank], "padding": PADDING[rank], "dilation": DILATION[rank], "groups": 2}
     x, w, b = draw(n, 4, *SIZE[rank]), draw(4, 2, *KERNEL[rank]), draw(4)
     each = zip(SIZE[rank], KERNEL[rank], STRIDE[rank], PADDING[rank], DILATION[rank], strict=True)
     size = tuple((i + 2 * p - d * (k - 1) - 1) // s + 1 for i, k, s, p, d in each)
     gy, ggx, ggw = draw(n, 4, *size), draw(*x.shape), draw(*w.shape)
     function = by_rank(F.conv1d, F.conv2d, F.conv3d).get(rank)
-    yield Case(
+    yield OperatorCase(
         "conv",
         {
             "y": ("conv", (x, w, b), o),
@@ -108,7 +108,7 @@ def convolutions(rank: int, draw: Draw, n: int) -> Iterator[Case]:
     x, w, b = draw(n, 4, *i), draw(4, 2, *KERNEL[rank]), draw(4)
     gy, ggx, ggw = draw(n, 4, *size), draw(*x.shape), draw(*w.shape)
     transposed = by_rank(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d).get(rank)
-    yield Case(
+    yield OperatorCase(
         "conv_transpose",
         {
             "y": ("conv_transpose", (x, w, b), t),
@@ -130,14 +130,14 @@ def convolutions(rank: int, draw: Draw, n: int) -> Iterator[Case]:
 def linear(
     name: str, draw: Draw, x: Array, forward: Callable[[Array], Call],
     backward: Callable[[Array], Call], y: tuple[int, ...], function: Any, unit: int = 1,
-) -> Case:  # fmt: skip
+) -> OperatorCase:  # fmt: skip
     """A linear operator of one operand: its second gradient is itself."""
     gy, ggx = draw(*y, unit=unit), draw(*x.shape, unit=unit)
     calls = {"y": forward(x), "gx": backward(gy), "gy(gx)": forward(ggx)}
-    return Case(name, calls, {"x": x}, gy, {"x": ggx}, function)
+    return OperatorCase(name, calls, {"x": x}, gy, {"x": ggx}, function)
 
 
-def copies(rank: int, draw: Draw, n: int) -> Iterator[Case]:
+def copies(rank: int, draw: Draw, n: int) -> Iterator[OperatorCase]:
     x = draw(n, 3, *SIZE[rank])
     sides = [(1, 2), (1, -1), (0, 1), (1, 0)][:rank]
     padding = tuple(side for axis in reversed(sides) for side in axis)
@@ -178,7 +178,7 @@ def copies(rank: int, draw: Draw, n: int) -> Iterator[Case]:
     )  # fmt: skip
 
 
-def averages(rank: int, draw: Draw, n: int) -> Iterator[Case]:
+def averages(rank: int, draw: Draw, n: int) -> Iterator[OperatorCase]:
     x, unit = draw(n, 2, *SIZE[rank], unit=24), 24
     window = {
         "kernel_size": KERNEL[rank],
@@ -210,7 +210,7 @@ def averages(rank: int, draw: Draw, n: int) -> Iterator[Case]:
     )  # fmt: skip
 
 
-def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[Case]:
+def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[OperatorCase]:
     """Pools that choose; the gradients take the indices that torch or the definition finds."""
     x = draw(n, 2, *SIZE[rank])
     window = {
@@ -243,7 +243,7 @@ def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[Case]:
         gy, ggx = draw(*y.shape), draw(*x.shape)
         function = torchs[name].get(rank)
         samples = {"_random_samples": torch.tensor(u)} if drawn and u.dtype != np.longdouble else {}
-        yield Case(
+        yield OperatorCase(
             name,
             {
                 "y": (name, (x,), {**options, **drawn, "return_indices": True}),
@@ -263,7 +263,7 @@ def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[Case]:
     places = np.random.default_rng(rank).integers(0, 4**rank, x.shape)  # with duplicates
     gy, ggx = draw(*size), draw(*x.shape)
     unpool = by_rank(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d).get(rank)
-    yield Case(
+    yield OperatorCase(
         "max_unpool",
         {
             "y": ("max_unpool", (x, places, k, s, p), {}),
@@ -278,7 +278,7 @@ def maxima(rank: int, draw: Draw, n: int, direct: Any) -> Iterator[Case]:
     )
 
 
-def powers(rank: int, draw: Draw, n: int) -> Iterator[Case]:
+def powers(rank: int, draw: Draw, n: int) -> Iterator[OperatorCase]:
     """Without roots: sums of multiples of K, which averaging divides without a rest."""
     k, x = KERNEL[rank], draw(n, 2, *SIZE[rank], unit=24)
     x[x == 0] = 24  # whose sign, in the gradient, would be 0
@@ -288,7 +288,7 @@ def powers(rank: int, draw: Draw, n: int) -> Iterator[Case]:
     for p in (1, math.inf, -math.inf):
         o = (p, k, STRIDE[rank])
         single = (p, k[0], STRIDE[rank][0]) if rank == 1 else o
-        yield Case(
+        yield OperatorCase(
             "lp_pool",
             {
                 "y": ("lp_pool", (x, *o), {}),
@@ -303,7 +303,7 @@ def powers(rank: int, draw: Draw, n: int) -> Iterator[Case]:
         )
 
 
-def cases(rank: int, dtype: Any, direct: Any, n: int = 2) -> list[Case]:
+def cases(rank: int, dtype: Any, direct: Any, n: int = 2) -> list[OperatorCase]:
     """Return every case; `direct` is refconv's definitions, which find the indices of maxima."""
     draw = Draw(dtype, rank)
     return [
@@ -318,7 +318,7 @@ def cases(rank: int, dtype: Any, direct: Any, n: int = 2) -> list[Case]:
 # --------------------------------------------------------------------------- torch
 
 
-def by_torch(case: Case, order: int = 2) -> dict[str, Array]:
+def by_torch(case: OperatorCase, order: int = 2) -> dict[str, Array]:
     """Return what torch finds, by the same names; of second order also what must be zero."""
     assert case.torch
     names = list(case.operands)

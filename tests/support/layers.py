@@ -119,7 +119,7 @@ for name in LAZY:
     ROWS[name] = [(args[1:], options) for args, options in rows]
 
 
-class Case:
+class LayerPair:
     """A layer and its original, with the same integer parameters, and inputs for them."""
 
     times = 144  # factor of the output's gradient, which windows of up to 16 and of 18 taps divide
@@ -136,7 +136,7 @@ class Case:
         self.ours.load_state_dict(self.original.state_dict())
 
     def check(self):
-        """Assert that values, indices and gradients have the same bits."""
+        """Assert that values, indices and gradients have the assert_same_tensors bits."""
         for output_size in self.output_sizes():
             found, gy = [], None
             for layer in (self.ours, self.original):
@@ -146,7 +146,7 @@ class Case:
                 y = y if isinstance(y, tuple) else (y,)
                 gy = self.times * self.integers(y[0].shape, y[0].dtype) if gy is None else gy
                 found.append([*y, *torch.autograd.grad(y[0], (x, *layer.parameters()), gy)])
-            same(*found)
+            assert_same_tensors(*found)
 
     def output_sizes(self):
         """Return the last arguments of some calls: none, the least size allowed, and the most."""
@@ -177,8 +177,8 @@ def inputs(integers, name, layer):
     return (x,)
 
 
-def same(values, expected):
-    """Assert that tensors have the same bits, and are not all zero."""
+def assert_same_tensors(values, expected):
+    """Assert that tensors have the assert_same_tensors bits, and are not all zero."""
     for one, other in zip(values, expected, strict=True):
         assert other.any()
         assert one.dtype == other.dtype

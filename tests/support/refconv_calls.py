@@ -72,10 +72,10 @@ def of_image(image: tuple[int, ...] = (1, 4, 8, 6)) -> dict[str, dict[str, Any]]
     return calls
 
 
-def same(found: Any, expected: Any) -> bool:
+def equal_results(found: Any, expected: Any) -> bool:
     """Return whether two results are, of any floor."""
     if isinstance(expected, tuple):
-        return all(map(same, found, expected))
+        return all(map(equal_results, found, expected))
     if hasattr(expected, "rounded"):
         found, expected = found.rounded(np.float64), expected.rounded(np.float64)
     return bool(np.array_equal(found, expected))

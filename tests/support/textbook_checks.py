@@ -27,8 +27,8 @@ def integers(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng([seed, *shape]).integers(-9, 10, shape).astype(np.float64)
 
 
-def same(ours: Any, *others: Array | torch.Tensor) -> None:
-    """All are the same sums: see `agreement`."""
+def assert_same_sums(ours: Any, *others: Array | torch.Tensor) -> None:
+    """All are the assert_same_sums sums: see `agreement`."""
     assert np.any(ours), "a comparison of zeros proves nothing"
     for other in others:
         assert same_sum(np.asarray(ours), np.asarray(other))
@@ -49,15 +49,17 @@ def torch_conv(x: torch.Tensor, w: torch.Tensor, **options: Any) -> torch.Tensor
 
 def check_correlation(H: int, W: int, k1: int, k2: int) -> None:
     I, K = integers(H, W), integers(k1, k2, seed=1)
-    same(textbook.cross_correlation(I, K), conv(I, K), torch_conv(leaf(I), leaf(K)).detach())
+    assert_same_sums(
+        textbook.cross_correlation(I, K), conv(I, K), torch_conv(leaf(I), leaf(K)).detach()
+    )
 
 
 def check_convolution(H: int, W: int, k1: int, k2: int) -> None:
     I, K = integers(H, W), integers(k1, k2, seed=1)
     by_torch = F.conv_transpose2d(torch.tensor(I)[None, None], torch.tensor(K)[None, None])[0, 0]
     full = textbook.full_convolution(I, K)
-    same(full, by_torch)
-    same(
+    assert_same_sums(full, by_torch)
+    assert_same_sums(
         textbook.convolution(I, K),
         textbook.convolution_by_flipping(I, K),
         conv(I, K[::-1, ::-1]),
@@ -68,14 +70,14 @@ def check_convolution(H: int, W: int, k1: int, k2: int) -> None:
 def check_notebook(n_H_prev: int, n_W_prev: int, f: int) -> None:
     X, W = integers(n_H_prev, n_W_prev), integers(f, f, seed=1)
     H, cache = textbook.conv_forward(X, W)
-    same(H, conv(X, W))
+    assert_same_sums(H, conv(X, W))
     dH = integers(*H.shape, seed=2)
     dX, dW = textbook.conv_backward(dH, cache)
 
     x, w = leaf(X), leaf(W)
     gx, gw = torch.autograd.grad(torch_conv(x, w), (x, w), torch.tensor(dH))
     x_shape, w_shape, gy = (1, 1, *X.shape), (1, 1, f, f), dH[None, None]
-    same(
+    assert_same_sums(
         dX,
         gx,
         refconv.conv_grad_input(x_shape, W[None, None], gy)[0, 0],
@@ -83,7 +85,7 @@ def check_notebook(n_H_prev: int, n_W_prev: int, f: int) -> None:
         textbook.conv_input_gradient_by_chain(dH, W),
         textbook.full_convolution(dH, W),
     )
-    same(
+    assert_same_sums(
         dW,
         gw,
         refconv.conv_grad_weight(X[None, None], w_shape, gy)[0, 0],
@@ -91,10 +93,10 @@ def check_notebook(n_H_prev: int, n_W_prev: int, f: int) -> None:
         textbook.conv_filter_gradient_by_chain(X, dH),
     )
     by_x, by_w = torch.autograd.functional.jacobian(torch_conv, (leaf(X), leaf(W)))
-    same(textbook.local_gradient_input(X.shape, W), by_x)
-    same(textbook.local_gradient_filter(X, f), by_w)
-    same(textbook.chain_rule(dH, by_x.numpy()), gx)
-    same(textbook.chain_rule(dH, by_w.numpy()), gw)
+    assert_same_sums(textbook.local_gradient_input(X.shape, W), by_x)
+    assert_same_sums(textbook.local_gradient_filter(X, f), by_w)
+    assert_same_sums(textbook.chain_rule(dH, by_x.numpy()), gx)
+    assert_same_sums(textbook.chain_rule(dH, by_w.numpy()), gw)
 
 
 def check_bank(H: int, W: int, C: int, k1: int, k2: int, D: int) -> None:
@@ -105,15 +107,15 @@ def check_bank(H: int, W: int, C: int, k1: int, k2: int, D: int) -> None:
     tx, tw, tb = leaf(x[None]), leaf(w), leaf(b)
     ty = F.conv2d(tx, tw, tb)
     y = out.transpose(2, 0, 1)[None]  # (1, D, i, j)
-    same(y, refconv.conv(x[None], w, b), ty.detach())
+    assert_same_sums(y, refconv.conv(x[None], w, b), ty.detach())
 
     delta = integers(*out.shape, seed=1)
     gy = np.ascontiguousarray(delta.transpose(2, 0, 1)[None])
     gx, gw, gb = torch.autograd.grad(ty, (tx, tw, tb), torch.tensor(gy))
     dI, dK, db = textbook.bank_backward(delta, I, K)
-    same(dI.transpose(2, 0, 1)[None], gx, refconv.conv_grad_input((1, C, H, W), w, gy))
-    same(dK.transpose(3, 2, 0, 1), gw, refconv.conv_grad_weight(x[None], w.shape, gy))
-    same(db, gb, refconv.conv_grad_bias(gy))
+    assert_same_sums(dI.transpose(2, 0, 1)[None], gx, refconv.conv_grad_input((1, C, H, W), w, gy))
+    assert_same_sums(dK.transpose(3, 2, 0, 1), gw, refconv.conv_grad_weight(x[None], w.shape, gy))
+    assert_same_sums(db, gb, refconv.conv_grad_bias(gy))
 
 
 def check_strided(H: int, W: int, k1: int, k2: int, s: int) -> None:
@@ -121,16 +123,20 @@ def check_strided(H: int, W: int, k1: int, k2: int, s: int) -> None:
     to, tw, tb = leaf(o), leaf(w), leaf(np.array([3.0]))
     tx = torch_conv(to, tw, bias=tb, stride=s)
     x = textbook.strided_forward(o, w, 3.0, s)
-    same(x, tx.detach(), conv(o, w, bias=np.array([3.0]), stride=s))
+    assert_same_sums(x, tx.detach(), conv(o, w, bias=np.array([3.0]), stride=s))
 
     delta = integers(*x.shape, seed=2) + 10
     gx, gw, gb = torch.autograd.grad(tx, (to, tw, tb), torch.tensor(delta))
     do, dw, db = textbook.strided_backward(delta, o, w, s)
     gy = delta[None, None]
-    same(do, gx, refconv.conv_grad_input((1, 1, H, W), w[None, None], gy, stride=s)[0, 0])
+    assert_same_sums(
+        do, gx, refconv.conv_grad_input((1, 1, H, W), w[None, None], gy, stride=s)[0, 0]
+    )
     weight_shape = (1, 1, k1, k2)
-    same(dw, gw, refconv.conv_grad_weight(o[None, None], weight_shape, gy, stride=s)[0, 0])
-    same(np.array([db]), gb)
+    assert_same_sums(
+        dw, gw, refconv.conv_grad_weight(o[None, None], weight_shape, gy, stride=s)[0, 0]
+    )
+    assert_same_sums(np.array([db]), gb)
 
 
 def check_filter_gradient(H: int, W: int, k1: int, k2: int) -> None:
@@ -140,13 +146,13 @@ def check_filter_gradient(H: int, W: int, k1: int, k2: int) -> None:
         torch_conv(torch.tensor(o), w, bias=b), (w, b), torch.tensor(delta)
     )
     gy = delta[None, None]
-    same(
+    assert_same_sums(
         textbook.dE_dw(delta, o),
         textbook.dE_dw_by_convolution(delta, o),
         gw,
         refconv.conv_grad_weight(o[None, None], (1, 1, k1, k2), gy)[0, 0],
     )
-    same(np.array([textbook.dE_db(delta)]), gb, refconv.conv_grad_bias(gy))
+    assert_same_sums(np.array([textbook.dE_db(delta)]), gb, refconv.conv_grad_bias(gy))
 
 
 def check_delta(H: int, W: int, k1: int, k2: int) -> None:
@@ -154,7 +160,7 @@ def check_delta(H: int, W: int, k1: int, k2: int) -> None:
     tx = leaf(x)
     (gx,) = torch.autograd.grad(torch_conv(tx.relu(), torch.tensor(w)), tx, torch.tensor(delta))
     go = refconv.conv_grad_input((1, 1, H, W), w[None, None], delta[None, None])[0, 0]
-    same(
+    assert_same_sums(
         textbook.delta_by_taps(delta, w, x),
         textbook.delta_over_Q(delta, w, x),
         textbook.delta_over_mn(delta, w, x),
@@ -170,7 +176,7 @@ def check_error() -> None:
     E = 0.5 * ((torch.tensor(t) - x.relu()) ** 2).sum()
     (delta,) = torch.autograd.grad(E, x)
     assert textbook.squared_error(t, textbook.relu(x.detach().numpy())) == E.item()
-    same(textbook.output_delta(t, x.detach().numpy()), delta)
+    assert_same_sums(textbook.output_delta(t, x.detach().numpy()), delta)
 
 
 def check_pool_max(h: int, w: int, N: int) -> None:
@@ -180,9 +186,9 @@ def check_pool_max(h: int, w: int, N: int) -> None:
     y, winner = textbook.pool_max(x, N)
     gx, indices = torch.autograd.grad(ty, tx, torch.tensor(dy))[0], _flat(winner, N)
     ours, our_indices = refconv.max_pool(x[None, None], N, return_indices=True)
-    same(y, ty.detach(), ours[0, 0])
+    assert_same_sums(y, ty.detach(), ours[0, 0])
     np.testing.assert_array_equal(indices, our_indices[0, 0])
-    same(
+    assert_same_sums(
         textbook.pool_max_backward(dy, winner, N),
         gx,
         refconv.max_pool_grad((1, 1, *x.shape), our_indices, dy[None, None], N)[0, 0],
@@ -201,8 +207,10 @@ def check_pool_average(h: int, w: int, N: int) -> None:
     tx = leaf(x)
     ty = F.avg_pool2d(tx[None, None], N)[0, 0]
     (gx,) = torch.autograd.grad(ty, tx, torch.tensor(dy))
-    same(textbook.pool_average(x, N), ty.detach(), refconv.avg_pool(x[None, None], N)[0, 0])
-    same(
+    assert_same_sums(
+        textbook.pool_average(x, N), ty.detach(), refconv.avg_pool(x[None, None], N)[0, 0]
+    )
+    assert_same_sums(
         textbook.pool_average_backward(dy, N),
         gx,
         refconv.avg_pool_grad((1, 1, *x.shape), dy[None, None], N)[0, 0],
@@ -215,8 +223,8 @@ def check_pool_l2() -> None:
     tx, dy = leaf(x), np.array([[2.0, 3.0]])
     ty = F.lp_pool2d(tx[None, None], 2, 2)[0, 0]
     (gx,) = torch.autograd.grad(ty, tx, torch.tensor(dy))
-    same(textbook.pool_l2(x, 2), ty.detach(), np.array([[8.0, 4.0]]))
-    same(textbook.pool_l2_backward(dy, x, 2), gx)
+    assert_same_sums(textbook.pool_l2(x, 2), ty.detach(), np.array([[8.0, 4.0]]))
+    assert_same_sums(textbook.pool_l2_backward(dy, x, 2), gx)
 
 
 def check_through_pool_max() -> None:
@@ -227,12 +235,12 @@ def check_through_pool_max() -> None:
     delta = integers(*out.shape, seed=1)
     (gx,) = torch.autograd.grad(out, tx, torch.tensor(delta))
     _, winner = textbook.pool_max(textbook.relu(x), N)
-    same(textbook.delta_through_pool_max(delta, w, winner, N, x), gx)
+    assert_same_sums(textbook.delta_through_pool_max(delta, w, winner, N, x), gx)
 
 
 def check_layer_sum(H: int, W: int, k1: int, k2: int) -> None:
     o, w = integers(H, W), integers(k1, k2, seed=1)
-    same(
+    assert_same_sums(
         textbook.layer_sum(o, w, 3.0),
         textbook.layer_sum_by_convolution(o, w, 3.0),
         textbook.grayscale_forward(o, w, 3.0),
@@ -247,7 +255,7 @@ def check_layers() -> None:
     one, two = torch.tensor([4.0]).double(), torch.tensor([-5.0]).double()
     x1 = torch_conv(torch.tensor(o), torch.tensor(w1), bias=one)
     x2 = torch_conv(x1.relu(), torch.tensor(w2), bias=two)
-    same(textbook.layers_forward(o, [w1, w2], [4.0, -5.0]), x2.relu())
+    assert_same_sums(textbook.layers_forward(o, [w1, w2], [4.0, -5.0]), x2.relu())
 
 
 def check_filter_gradient_by_parts(H: int, W: int, k1: int, k2: int) -> None:
@@ -258,8 +266,8 @@ def check_filter_gradient_by_parts(H: int, W: int, k1: int, k2: int) -> None:
     (gw,) = torch.autograd.grad(torch_conv(torch.tensor(o), tw), tw, torch.tensor(delta))
     for m, n in np.ndindex(k1, k2):
         dx = textbook.dx_dw(o, (k1, k2), m, n)
-        same(dx, textbook.dx_dw_by_difference(o, w, m, n), jacobian[:, :, m, n])
-        same(textbook.dE_dw_by_chain(delta, dx), gw[m, n])
+        assert_same_sums(dx, textbook.dx_dw_by_difference(o, w, m, n), jacobian[:, :, m, n])
+        assert_same_sums(textbook.dE_dw_by_chain(delta, dx), gw[m, n])
 
 
 def check_local_gradients(H: int, W: int, k1: int, k2: int) -> None:
@@ -273,7 +281,7 @@ def check_local_gradients(H: int, W: int, k1: int, k2: int) -> None:
     for i, j in np.ndindex(H, W):
         locals_[:, :, i, j] = textbook.dx_dx(w, x, i, j)
         differences[:, :, i, j] = textbook.dx_dx_by_difference(w, x, i, j)
-    same(locals_, differences, jacobian)
+    assert_same_sums(locals_, differences, jacobian)
 
 
 def check_delta_by_its_definition() -> None:
@@ -286,6 +294,6 @@ def check_delta_by_its_definition() -> None:
     tx, b = leaf(x), torch.tensor([0.25], dtype=torch.float64)
     E = 0.5 * ((torch.tensor(t) - torch_conv(tx.relu(), torch.tensor(w), bias=b)) ** 2).sum()
     (gx,) = torch.autograd.grad(E, tx)
-    same(textbook.delta_by_difference(error, x, h=2.0**-8), gx)
+    assert_same_sums(textbook.delta_by_difference(error, x, h=2.0**-8), gx)
     by_default = textbook.delta_by_difference(error, x)
     np.testing.assert_allclose(by_default, gx, rtol=1e-7, atol=1e-6)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from support.asymmetric_calls import Case, Draw, Tensors, values
+from support.asymmetric_calls import Draw, FunctionCase, Tensors, values
 
 Function = Callable[..., Any]
 
@@ -36,7 +36,7 @@ class Compared:
 class Row:
     """A function, its tensors, and torch's results for them."""
 
-    def __init__(self, case: Case, ours: Function | None = None) -> None:
+    def __init__(self, case: FunctionCase, ours: Function | None = None) -> None:
         self.case, self.ours, self.torchs = case, ours or case.ours, case.torchs
         self.tensors = case.draw(Draw())
         self.some = range(case.differentiable)

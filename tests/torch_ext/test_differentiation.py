@@ -16,7 +16,7 @@ from torch.autograd import forward_ad, grad, gradcheck, gradgradcheck
 from torch.func import grad as gradient_of
 from torch.func import jvp
 
-from support.asymmetric_calls import ALL, CASES, Case, Draw
+from support.asymmetric_calls import ALL, CASES, Draw, FunctionCase
 from support.torch_modes import counted
 from support.torch_rows import Row, primary, ramp
 from torch_ext import functional
@@ -53,7 +53,7 @@ def differentiable(function: Any, *inputs: Tensor) -> None:
     )
 
 
-def some(case: Case, tensors: tuple[Tensor, ...]) -> tuple[Any, list[Tensor]]:
+def some(case: FunctionCase, tensors: tuple[Tensor, ...]) -> tuple[Any, list[Tensor]]:
     """Return the function of the tensors that have derivatives, and these."""
     leaves = Row(case).leaves(tensors)
     rest = leaves[case.differentiable :]
@@ -127,7 +127,7 @@ def test_third_derivatives_of_lp_pool(p: float) -> None:
     assert gradgradcheck(gradient, inputs, fast_mode=True)
 
 
-def nested(order: str, case: Case, function: Any) -> Tensor:
+def nested(order: str, case: FunctionCase, function: Any) -> Tensor:
     """Return the third derivative in the direction of all tensors, by jvp (D) or grad (R)."""
     tensors = case.draw(Draw())
     primals, rest = tensors[: case.differentiable], tensors[case.differentiable :]

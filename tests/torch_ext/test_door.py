@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import torch_ext
 from support.functional_calls import Seen, W, X, call_of, rank_of
-from support.layers import LAZY, NAMES, ROWS, Case, same
+from support.layers import LAZY, NAMES, ROWS, LayerPair, assert_same_tensors
 from support.torch_refusals import raised, refused, says, sentence
 from torch_ext import functional
 
@@ -127,7 +127,7 @@ class Around(nn.Module):
     ("name", "row"), [(n, row) for n in NAMES if n not in LAZY for row in range(len(ROWS[n]))]
 )
 def test_symbolic_trace_of_a_swapped_model(integers, name, row):
-    case = Case(integers, name, row)
+    case = LayerPair(integers, name, row)
     model = Around(case.original, len(case.inputs))
     assert torch_ext.swap(model).changed
     traced = symbolic_trace(model)
@@ -139,7 +139,7 @@ def test_symbolic_trace_of_a_swapped_model(integers, name, row):
         torch.manual_seed(0)
         y = each(x, indices)
         found.append(y if isinstance(y, tuple) else (y,))
-    same(*found)
+    assert_same_tensors(*found)
 
 
 WRITTEN = {

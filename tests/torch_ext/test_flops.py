@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import torch_ext
-from support.layers import LAZY, NAMES, ROWS, Case
+from support.layers import LAZY, NAMES, ROWS, LayerPair
 from torch_ext import functional
 
 pytestmark = [
@@ -45,7 +45,7 @@ def counted(layer, inputs):
 
 @pytest.mark.parametrize(("name", "row", "batched"), CONVOLUTIONS)
 def test_a_convolution_counts_as_torchs(integers, name, row, batched):
-    case = Case(integers, name, row)
+    case = LayerPair(integers, name, row)
     inputs = case.inputs if batched else tuple(x[0] for x in case.inputs)
     expected = counted(case.original, inputs)
     assert all(expected[:6])  # values; all gradients, that of the input, of the weight
@@ -60,7 +60,7 @@ def test_a_convolution_counts_as_torchs(integers, name, row, batched):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "Conv" not in name])
 def test_what_torch_does_not_count_is_not_counted(integers, name):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     assert counted(case.ours, case.inputs) == counted(case.original, case.inputs) == [0] * 4
 
 

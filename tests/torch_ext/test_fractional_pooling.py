@@ -35,7 +35,7 @@ def samples(rank, dtype, images=2):
     return torch.rand(images, 3, rank, dtype=dtype, generator=generator)
 
 
-def same(found, expected):
+def all_equal(found, expected):
     return all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
@@ -52,7 +52,7 @@ def test_every_size(integers, agree, rank, dtype):
             agree(ours, torchs, x, most=1)
             expected = POOL[rank][1](x, kernel, size, None, True, u)
             for f, flag in ((POOL[rank][0], True), (WITH_INDICES[rank][0], False)):
-                assert same(f(x, kernel, size, None, flag, u), expected)
+                assert all_equal(f(x, kernel, size, None, flag, u), expected)
 
 
 @ranks
@@ -64,7 +64,7 @@ def test_a_seed_draws_the_samples_of_torch(integers, rank, dtype):
             for f in (*POOL[rank], *WITH_INDICES[rank]):
                 torch.manual_seed(8)
                 found.append((*f(x, 2, **options, return_indices=True), torch.rand(1)))
-            assert all(same(each, found[1]) for each in found)
+            assert all(all_equal(each, found[1]) for each in found)
 
 
 @ranks
@@ -80,7 +80,7 @@ def test_autocast_draws_in_the_dtype_of_the_input(rank, dtype):
             found.append(f(x, 1, 6, return_indices=True))
     torch.manual_seed(8)
     others = POOL[rank][0](x.float(), 1, 6, return_indices=True)
-    assert same(*found)
+    assert all_equal(*found)
     assert found[0][0].dtype == torch.float32
     assert not torch.equal(found[0][1], others[1])
 
@@ -99,7 +99,7 @@ def test_ratios(integers, rank):
         y, expected = (
             f(x, 2, output_ratio=ratio, return_indices=True, _random_samples=u) for f in POOL[rank]
         )
-        assert same(y, expected)
+        assert all_equal(y, expected)
     y, expected = (f(x, 2, 4, RATIOS[rank], _random_samples=u) for f in POOL[rank])
     assert torch.equal(y, expected)  # the size goes before the ratio
     one = functional.fractional_max_pool3d(image(integers, 3), 2, output_ratio=0.5)
@@ -111,7 +111,7 @@ def test_samples_of_more_images(integers, rank):
     x, u = image(integers, rank), samples(rank, torch.float64, images=5)
     for each in (x, x[0], x[:0]):
         y, expected = (f(each, 2, 4, None, True, u) for f in POOL[rank])
-        assert same(y, expected)
+        assert all_equal(y, expected)
 
 
 @ranks
@@ -136,7 +136,7 @@ def test_integers(integers, rank, dtype):
         torch.manual_seed(8)
         y, indices = f(each, 2, 4, return_indices=True)
         found.append((y.to(dtype), indices))
-    assert same(*found)
+    assert all_equal(*found)
 
 
 @ranks

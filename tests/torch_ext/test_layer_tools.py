@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import torch_ext
-from support.layers import NAMES, ROWS, Case
+from support.layers import NAMES, ROWS, LayerPair
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Lazy modules are a new feature:UserWarning",  # from torch, all
@@ -24,7 +24,7 @@ moved = [n for n in NAMES if "Conv" in n or "Fractional" in n]  # what has param
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("name", moved)
 def test_a_move_to_a_dtype(integers, name, dtype):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     tensors = dict(case.ours.named_parameters())
     case.ours.to(dtype), case.original.to(dtype)
     case.inputs = tuple(x.to(dtype) for x in case.inputs)
@@ -36,7 +36,7 @@ def test_a_move_to_a_dtype(integers, name, dtype):
 
 @every_layer
 def test_a_move_to_a_device(integers, name):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     expected = case.original(*case.inputs).shape
     case.ours.to("meta")
     y = case.ours(*(x.to("meta") for x in case.inputs))
@@ -58,7 +58,7 @@ def test_where_and_how_a_layer_is_made(name):
 @pytest.mark.parametrize("kind", [torch_ext.nn.Conv2d, torch_ext.nn.ConvTranspose2d])
 def test_memory_formats(integers, kind):
     name = kind.__name__
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     nn.utils.convert_conv2d_weight_memory_format(case.ours, torch.channels_last)
     assert case.ours.weight.is_contiguous(memory_format=torch.channels_last)
     case.check()
@@ -121,7 +121,7 @@ def test_a_norm_keeps_the_class_below(wrap):
 
 
 def test_pruning(integers):
-    case = Case(integers, "Conv2d", 0)
+    case = LayerPair(integers, "Conv2d", 0)
     for layer in (case.ours, case.original):
         prune.l1_unstructured(layer, "weight", amount=5)
     assert (case.ours.weight == 0).sum() >= 5
@@ -142,7 +142,7 @@ def test_a_batch_norm_is_fused_into_the_layer():
 
 
 def test_parameters_as_arguments_and_as_one_vector(integers):
-    case = Case(integers, "Conv3d", 1)
+    case = LayerPair(integers, "Conv3d", 1)
     vector = nn.utils.parameters_to_vector(case.ours.parameters())
     nn.utils.vector_to_parameters(2 * vector, case.original.parameters())
     state = {"weight": 2 * case.ours.weight}

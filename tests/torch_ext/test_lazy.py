@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import torch_ext
-from support.layers import LAZY, ROWS, Case, counterpart, pickled
+from support.layers import LAZY, ROWS, LayerPair, counterpart, pickled
 
 pytestmark = pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")
 every_lazy = pytest.mark.parametrize("name", LAZY)
@@ -79,7 +79,7 @@ def test_copies_made_before_the_first_call(name):
 
 @every_lazy
 def test_a_state_from_the_original_is_taken_before_the_first_call(integers, name):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     case.ours = build(getattr(torch_ext.nn, name), name)
     case.ours.load_state_dict(case.original.state_dict())
     assert type(case.ours) is getattr(torch_ext.nn, name)
@@ -93,7 +93,7 @@ def test_a_state_from_the_original_is_taken_before_the_first_call(integers, name
 @every_lazy
 @pytest.mark.parametrize("twin", [lambda model: model, copy.deepcopy, pickled])
 def test_swap_and_restore_before_and_after_the_first_call(integers, name, twin):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     ready = name.removeprefix("Lazy")
     lazy, layer = (getattr(nn, each) for each in (name, ready))
     ours, our_layer = (getattr(torch_ext.nn, each) for each in (name, ready))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules import conv, fold, pooling
 
 import torch_ext
-from support.layers import NAMES, ROWS, Case, counterpart, pickled
+from support.layers import NAMES, ROWS, LayerPair, counterpart, pickled
 from torch_ext import functional
 
 every_layer = pytest.mark.parametrize("name", NAMES)
@@ -43,12 +43,12 @@ def test_no_layer_is_missing():
 
 @every_row
 def test_values_and_gradients(integers, name, row):
-    Case(integers, name, row).check()
+    LayerPair(integers, name, row).check()
 
 
 @every_layer
 def test_a_forward_comes_from_the_reference(integers, monkeypatch, name):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     expected = case.original(*case.inputs)
     refuse_torchs(monkeypatch)
     assert torch.equal(case.ours(*case.inputs), expected)
@@ -69,7 +69,7 @@ def test_a_forward_takes_what_the_original_takes(name):
 
 @every_row
 def test_a_layer_is_its_original_in_all_else(integers, name, row):
-    case = Case(integers, name, row)
+    case = LayerPair(integers, name, row)
     ours, original = case.ours, case.original
     assert isinstance(ours, type(original))
     assert type(ours) is getattr(torch_ext.nn, name.removeprefix("Lazy"))
@@ -84,7 +84,7 @@ def test_a_layer_is_its_original_in_all_else(integers, name, row):
 
 @every_layer
 def test_copies_and_modes(integers, name):
-    case = Case(integers, name, 0)
+    case = LayerPair(integers, name, 0)
     for twin in (copy.deepcopy(case.ours), pickled(case.ours)):
         assert type(twin) is type(case.ours)
         assert twin.training
@@ -146,7 +146,7 @@ def test_an_argument_forgotten_or_exchanged_is_seen(integers, monkeypatch, name)
     for bug, planted in bugs.items():
         monkeypatch.setattr(functional, counterpart(name), planted)
         checks = (
-            lambda row=row: Case(integers, name, row).check() for row in range(len(ROWS[name]))
+            lambda row=row: LayerPair(integers, name, row).check() for row in range(len(ROWS[name]))
         )
         if not any(map(shows, checks)):
             unseen.append(bug)
@@ -219,5 +219,5 @@ PLANTED = [
 @pytest.mark.parametrize("planted", PLANTED)
 def test_a_forward_that_is_wrong_is_seen(integers, planted):
     name = planted.__base__.__name__
-    cases = [Case(integers, name, row, planted) for row in range(len(ROWS[name]))]
+    cases = [LayerPair(integers, name, row, planted) for row in range(len(ROWS[name]))]
     assert any(shows(case.check) for case in cases)

@@ -19,7 +19,7 @@ FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass
-class Case:
+class AtenCall:
     """A call of torch's and the shapes of its operands, integers times a unit."""
 
     call: Callable[..., Tensor]
@@ -47,42 +47,46 @@ X = {1: (2, 4, 7), 2: (2, 4, 6, 5), 3: (2, 4, 5, 4, 6)}
 W = {1: (4, 2, 3), 2: (4, 2, 3, 2), 3: (4, 2, 2, 1, 3)}
 B = (4,)
 CASES = {
-    "conv1d": Case(lambda x, w, b: F.conv1d(x, w, b, 2, 1, 2, 2), (X[1], W[1], B)),
-    "conv2d": Case(lambda x, w, b: F.conv2d(x, w, b, (2, 1), 1, 1, 2), (X[2], W[2], B)),
-    "conv3d": Case(lambda x, w, b: F.conv3d(x, w, b, 1, (1, 0, 1), (2, 1, 1), 2), (X[3], W[3], B)),
-    "conv2d, same": Case(lambda x, w: F.conv2d(x, w, padding="same", groups=2), (X[2], W[2])),
-    "conv_transpose1d": Case(
+    "conv1d": AtenCall(lambda x, w, b: F.conv1d(x, w, b, 2, 1, 2, 2), (X[1], W[1], B)),
+    "conv2d": AtenCall(lambda x, w, b: F.conv2d(x, w, b, (2, 1), 1, 1, 2), (X[2], W[2], B)),
+    "conv3d": AtenCall(
+        lambda x, w, b: F.conv3d(x, w, b, 1, (1, 0, 1), (2, 1, 1), 2), (X[3], W[3], B)
+    ),
+    "conv2d, same": AtenCall(lambda x, w: F.conv2d(x, w, padding="same", groups=2), (X[2], W[2])),
+    "conv_transpose1d": AtenCall(
         lambda x, w, b: F.conv_transpose1d(x, w, b, 2, 1, 1, 2), (X[1], W[1], B)
     ),
-    "conv_transpose2d": Case(
+    "conv_transpose2d": AtenCall(
         lambda x, w, b: F.conv_transpose2d(x, w, b, (2, 1), 1, (1, 0), 2), (X[2], W[2], B)
     ),
-    "conv_transpose3d": Case(
+    "conv_transpose3d": AtenCall(
         lambda x, w, b: F.conv_transpose3d(x, w, b, 1, (1, 0, 1), 0, 2, (2, 1, 1)), (X[3], W[3], B)
     ),
-    "conv_tbc": Case(lambda x, w, b: F.conv_tbc(x, w, b, 1), ((7, 2, 3), (3, 3, 4), B)),
-    "unfold": Case(lambda x: F.unfold(x, (3, 2), 1, (1, 0), (2, 1)), (X[2],)),
-    "fold": Case(lambda x: F.fold(x, (6, 5), (3, 2), 1, (1, 0), (2, 1)), ((2, 12, 12),)),
-    "max_pool1d": Case(lambda x: F.max_pool1d(x, 3, 2, 1, 1, True), (X[1],)),
-    "max_pool2d": Case(lambda x: F.max_pool2d(x, (3, 2), (2, 1), 1), (X[2],)),
-    "max_pool3d": Case(lambda x: F.max_pool3d(x, 2, 1, 1, (1, 2, 1)), (X[3],)),
-    "avg_pool1d": Case(lambda x: F.avg_pool1d(x, 3, 2, 1, True, False), (X[1],), AVERAGED),
-    "avg_pool2d": Case(lambda x: F.avg_pool2d(x, (3, 2), 2, 1, True), (X[2],), AVERAGED),
-    "avg_pool3d": Case(lambda x: F.avg_pool3d(x, 2, 1, 1, False, True, 3), (X[3],), AVERAGED),
-    "lp_pool1d": Case(lambda x: F.lp_pool1d(x.abs() + 1, 2, 2), (X[1],), 2),
-    "lp_pool2d": Case(lambda x: F.lp_pool2d(x.abs() + 1, 2, 2), (X[2],), 2),
-    "lp_pool3d": Case(lambda x: F.lp_pool3d(x.abs() + 1, 2, 2), (X[3],), 2),
-    "adaptive_avg_pool1d": Case(lambda x: F.adaptive_avg_pool1d(x, 3), (X[1],), AVERAGED),
-    "adaptive_avg_pool2d": Case(lambda x: F.adaptive_avg_pool2d(x, (4, 3)), (X[2],), AVERAGED),
-    "adaptive_avg_pool3d": Case(lambda x: F.adaptive_avg_pool3d(x, (3, 4, 2)), (X[3],), AVERAGED),
-    "adaptive_max_pool1d": Case(lambda x: F.adaptive_max_pool1d(x, 3), (X[1],)),
-    "adaptive_max_pool2d": Case(lambda x: F.adaptive_max_pool2d(x, (4, 3)), (X[2],)),
-    "adaptive_max_pool3d": Case(lambda x: F.adaptive_max_pool3d(x, (3, 4, 2)), (X[3],)),
-    "fractional_max_pool2d": Case(fractional(F.fractional_max_pool2d, 2, (4, 3)), (X[2],)),
-    "fractional_max_pool3d": Case(fractional(F.fractional_max_pool3d, 3, (3, 2, 4)), (X[3],)),
-    "max_unpool1d": Case(unpool(F.max_pool1d, F.max_unpool1d), ((2, 4, 3),)),
-    "max_unpool2d": Case(unpool(F.max_pool2d, F.max_unpool2d), ((2, 4, 3, 2),)),
-    "max_unpool3d": Case(unpool(F.max_pool3d, F.max_unpool3d), ((2, 4, 2, 3, 1),)),
+    "conv_tbc": AtenCall(lambda x, w, b: F.conv_tbc(x, w, b, 1), ((7, 2, 3), (3, 3, 4), B)),
+    "unfold": AtenCall(lambda x: F.unfold(x, (3, 2), 1, (1, 0), (2, 1)), (X[2],)),
+    "fold": AtenCall(lambda x: F.fold(x, (6, 5), (3, 2), 1, (1, 0), (2, 1)), ((2, 12, 12),)),
+    "max_pool1d": AtenCall(lambda x: F.max_pool1d(x, 3, 2, 1, 1, True), (X[1],)),
+    "max_pool2d": AtenCall(lambda x: F.max_pool2d(x, (3, 2), (2, 1), 1), (X[2],)),
+    "max_pool3d": AtenCall(lambda x: F.max_pool3d(x, 2, 1, 1, (1, 2, 1)), (X[3],)),
+    "avg_pool1d": AtenCall(lambda x: F.avg_pool1d(x, 3, 2, 1, True, False), (X[1],), AVERAGED),
+    "avg_pool2d": AtenCall(lambda x: F.avg_pool2d(x, (3, 2), 2, 1, True), (X[2],), AVERAGED),
+    "avg_pool3d": AtenCall(lambda x: F.avg_pool3d(x, 2, 1, 1, False, True, 3), (X[3],), AVERAGED),
+    "lp_pool1d": AtenCall(lambda x: F.lp_pool1d(x.abs() + 1, 2, 2), (X[1],), 2),
+    "lp_pool2d": AtenCall(lambda x: F.lp_pool2d(x.abs() + 1, 2, 2), (X[2],), 2),
+    "lp_pool3d": AtenCall(lambda x: F.lp_pool3d(x.abs() + 1, 2, 2), (X[3],), 2),
+    "adaptive_avg_pool1d": AtenCall(lambda x: F.adaptive_avg_pool1d(x, 3), (X[1],), AVERAGED),
+    "adaptive_avg_pool2d": AtenCall(lambda x: F.adaptive_avg_pool2d(x, (4, 3)), (X[2],), AVERAGED),
+    "adaptive_avg_pool3d": AtenCall(
+        lambda x: F.adaptive_avg_pool3d(x, (3, 4, 2)), (X[3],), AVERAGED
+    ),
+    "adaptive_max_pool1d": AtenCall(lambda x: F.adaptive_max_pool1d(x, 3), (X[1],)),
+    "adaptive_max_pool2d": AtenCall(lambda x: F.adaptive_max_pool2d(x, (4, 3)), (X[2],)),
+    "adaptive_max_pool3d": AtenCall(lambda x: F.adaptive_max_pool3d(x, (3, 4, 2)), (X[3],)),
+    "fractional_max_pool2d": AtenCall(fractional(F.fractional_max_pool2d, 2, (4, 3)), (X[2],)),
+    "fractional_max_pool3d": AtenCall(fractional(F.fractional_max_pool3d, 3, (3, 2, 4)), (X[3],)),
+    "max_unpool1d": AtenCall(unpool(F.max_pool1d, F.max_unpool1d), ((2, 4, 3),)),
+    "max_unpool2d": AtenCall(unpool(F.max_pool2d, F.max_unpool2d), ((2, 4, 3, 2),)),
+    "max_unpool3d": AtenCall(unpool(F.max_pool3d, F.max_unpool3d), ((2, 4, 2, 3, 1),)),
 }
 
 
@@ -213,7 +217,7 @@ def tbc_backward():
     return torch.ops.aten.conv_tbc_backward(*draw(TBC_BACKWARD, False), 1)
 
 
-TBC_BACKWARD = Case(tbc_backward, ((7, 2, 4), *CASES["conv_tbc"].shapes))
+TBC_BACKWARD = AtenCall(tbc_backward, ((7, 2, 4), *CASES["conv_tbc"].shapes))
 
 
 def test_a_composite_backward_by_its_name():

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 import torch_ext
-from support.layers import pickled
+from support.layers import assert_same_tensors, pickled
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning"
@@ -67,11 +67,6 @@ def results(model, x):
     return [y, *torch.autograd.grad(y, (x, *model.parameters()), gy)]
 
 
-def same(found, expected):
-    assert all(each.any() for each in expected)
-    assert all(map(torch.equal, found, expected))
-
-
 def below(layer):
     """Return the class that torch generated the layer's from."""
     return parametrize.type_before_parametrizations(layer)
@@ -87,12 +82,12 @@ def test_values_and_gradients_keep_their_bits(single, wrap, kind):
     assert torch_ext.restore(restored).rows[0].to == f"torch.nn.{kind.__name__}"
     for _ in range(2):  # spectral_norm iterates in training
         expected = results(native, x)
-        same(results(swapped, x), expected)
-        same(results(restored, x), expected)
+        assert_same_tensors(results(swapped, x), expected)
+        assert_same_tensors(results(restored, x), expected)
     native.eval()
-    same(results(swapped.eval(), x), results(native, x))
+    assert_same_tensors(results(swapped.eval(), x), results(native, x))
     assert swapped.state_dict().keys() == native.state_dict().keys()
-    same(swapped.state_dict().values(), native.state_dict().values())
+    assert_same_tensors(swapped.state_dict().values(), native.state_dict().values())
     assert repr(swapped) == repr(native)
 
 
@@ -155,7 +150,7 @@ def test_parametrized_while_swapped(single, wrap):
     wrap(layer)
     assert below(layer) is torch_ext.nn.Conv2d
     if wrap is not parametrizations.spectral_norm:  # which drew other vectors
-        same(results(layer, x), expected)
+        assert_same_tensors(results(layer, x), expected)
     assert torch_ext.restore(layer).changed
     assert below(layer) is nn.Conv2d
     parametrize.remove_parametrizations(layer, "weight")
@@ -181,7 +176,7 @@ def test_copies_of_a_swapped_layer(single, wrap):
     layer, x = single()
     torch_ext.swap(wrap(layer))
     twin = copy.deepcopy(layer)
-    same(results(twin, x), results(copy.deepcopy(layer), x))
+    assert_same_tensors(results(twin, x), results(copy.deepcopy(layer), x))
     assert below(twin) is torch_ext.nn.Conv2d
     torch_ext.restore(twin)
     assert (below(twin), below(layer)) == (nn.Conv2d, torch_ext.nn.Conv2d)
@@ -199,7 +194,7 @@ def test_a_state_loads_both_ways(single, wrap):
         for parameter in source.parameters():
             parameter.data.mul_(2)
         target.load_state_dict(source.state_dict())
-        same(results(swapped.eval(), x), results(native.eval(), x))
+        assert_same_tensors(results(swapped.eval(), x), results(native.eval(), x))
 
 
 def test_a_layer_built_as_the_references_stays(single):

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import torch_ext
 from support.asymmetric_calls import CASES, Draw, values
-from support.layers import LAZY, NAMES, ROWS, Case
+from support.layers import LAZY, NAMES, ROWS, LayerPair
 from torch_ext import functional
 
 pytestmark = [
@@ -33,8 +33,8 @@ def trace(function: Callable[..., Any], *inputs: Tensor) -> Callable[..., Any]:
     return torch.jit.trace(function, inputs, check_trace=False)
 
 
-def same(found: Any, expected: Any) -> None:
-    """Assert that results have the same bits."""
+def assert_same_values(found: Any, expected: Any) -> None:
+    """Assert that results have the assert_same_values bits."""
     for one, other in zip(values(found), values(expected), strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)
@@ -54,14 +54,14 @@ def test_every_function_at_another_size(name: str) -> None:
         y, *indices = values(function(*leaves, *tensors[case.differentiable :]))
         gy = 64 * torch.ones_like(y)
         found.append((y, *indices, *torch.autograd.grad(y, leaves, gy, create_graph=True)))
-    same(*found)
+    assert_same_values(*found)
 
 
 @pytest.mark.filterwarnings("ignore:Converting a tensor to a Python float")  # norm_type=tensor(2.)
 @pytest.mark.parametrize("how", ["built", "swapped", "overridden"])
 @pytest.mark.parametrize(("name", "row"), LAYERS)
 def test_every_layer_at_another_size(integers, name: str, row: int, how: str) -> None:
-    case = Case(integers, name, row)
+    case = LayerPair(integers, name, row)
     layer = case.ours if how == "built" else case.original
     if how == "swapped":
         torch_ext.swap(layer)
@@ -75,10 +75,10 @@ def test_every_layer_at_another_size(integers, name: str, row: int, how: str) ->
         y, *indices = values(each(x, *inputs[1:]))
         owner = layer if each is traced else case.ours
         found.append((y, *indices, *torch.autograd.grad(y.sum(), (x, *owner.parameters()))))
-    same(*found)
+    assert_same_values(*found)
 
 
-def larger(case: Case, name: str) -> tuple[Tensor, ...]:
+def larger(case: LayerPair, name: str) -> tuple[Tensor, ...]:
     """Return inputs of another batch, and of other axes where these are not set."""
     x, layer = case.inputs[0], case.original
     batch = 2 if getattr(layer, "_random_samples", None) is not None else 3
@@ -124,7 +124,7 @@ def test_sizes_that_come_from_shapes(sizes: str) -> None:
         torch.manual_seed(0)
         found = traced(x)
         torch.manual_seed(0)
-        same(found, call(x, functional))
+        assert_same_values(found, call(x, functional))
 
 
 class Up(nn.Module):
@@ -145,7 +145,7 @@ def test_a_layer_is_told_its_output_size() -> None:
     traced = trace(layer, torch.ones(2, 2, 4, 4))
     x = torch.rand(1, 2, 6, 5)
     assert traced(x).shape == (1, 3, 14, 11)
-    same(traced(x), layer(x))
+    assert_same_values(traced(x), layer(x))
 
 
 @pytest.mark.parametrize("rank", [2, 3])
@@ -320,7 +320,7 @@ def test_gradients_of_every_kind_of_what_was_traced() -> None:
         lambda f: torch.vmap(lambda x: slope(f, w, x))(x),
         lambda f: torch.func.grad(lambda w: slope(f, w, x[0]).sum())(w),
     ):
-        same(transform(traced), transform(f))
+        assert_same_values(transform(traced), transform(f))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

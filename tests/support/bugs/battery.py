@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from support.agreement import agreeing, one_nan
-from support.bugs.battery_cases import Array, Call, Case, cases, halves
+from support.bugs.battery_cases import Array, BatteryCase, Call, cases, halves
 
 # --------------------------------------------------------------------------- the cases
 
@@ -58,7 +58,7 @@ def tiny(package: ModuleType, on: bool) -> None:
         setattr(module, name, few if on else usual)
 
 
-def adjoint(case: Case, results: list[list[Array] | None]) -> bool:
+def adjoint(case: BatteryCase, results: list[list[Array] | None]) -> bool:
     """Return whether <gy, A x> equals <gradient, operand> for every operand."""
     first = results[0]
     if case.gy is None or first is None or first[0].shape != case.gy.shape:

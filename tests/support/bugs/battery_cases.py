@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 
 
 @dataclass
-class Case:
+class BatteryCase:
     """Calls (the operator first, then its gradients) and what torch answers to each, if it does."""
 
     calls: list[Call]
@@ -52,7 +52,7 @@ def by_torch(function: Callable[..., Any], operands: list[Array], gy: Array | No
     return [outputs, *([g] for g in found)]
 
 
-def convolutions() -> Iterator[Case]:
+def convolutions() -> Iterator[BatteryCase]:
     grouped = {"stride": (3, 2), "padding": (2, 1), "dilation": (2, 1), "groups": 2}
     plain = {"padding": (2, 0), "dilation": (2, 1), "groups": 2}
     for x_shape, w_shape, dtype, options in [
@@ -70,7 +70,7 @@ def convolutions() -> Iterator[Case]:
             return (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3](x, w, b, **options)
 
         gy = draw(*by_torch(conv, [x, w, b])[0][0].shape, dtype=dtype)
-        yield Case(
+        yield BatteryCase(
             [
                 ("conv", (x, w, b), options),
                 ("conv_grad_input", (x.shape, w, gy), options),
@@ -83,13 +83,13 @@ def convolutions() -> Iterator[Case]:
             b.reshape(-1, *(1,) * (x.ndim - 2)),
         )
     gy = draw(3, 3, 4)
-    yield Case([("conv_grad_bias", (gy,), {})], [[gy.sum((0, 2))]])
+    yield BatteryCase([("conv_grad_bias", (gy,), {})], [[gy.sum((0, 2))]])
     x, w = draw(1, 2, 4, most=3, dtype=np.int64) + 2**61, draw(3, 2, 2, dtype=np.int64)
     calls: list[Call] = [("conv", (x, w), {}), ("conv_transpose", (x, w[:2]), {"stride": 2})]
-    yield Case(calls)
+    yield BatteryCase(calls)
 
 
-def transposed_convolutions() -> Iterator[Case]:
+def transposed_convolutions() -> Iterator[BatteryCase]:
     strided = {"stride": (3, 2), "padding": (1, 0), "dilation": (2, 1), "output_padding": (1, 1)}
     for x_shape, w_shape, dtype, options in [
         ((2, 4, 2, 3), (4, 2, 3, 2), np.float64, {**strided, "groups": 2}),
@@ -104,7 +104,7 @@ def transposed_convolutions() -> Iterator[Case]:
             return (F.conv_transpose1d if x.ndim == 3 else F.conv_transpose2d)(x, w, b, **options)
 
         gy = draw(*by_torch(conv_transpose, [x, w, b])[0][0].shape, dtype=dtype)
-        yield Case(
+        yield BatteryCase(
             [
                 ("conv_transpose", (x, w, b), options),
                 ("conv_transpose_grad_input", (x.shape, w, gy), options),
@@ -118,7 +118,7 @@ def transposed_convolutions() -> Iterator[Case]:
         )
 
 
-def copies() -> Iterator[Case]:
+def copies() -> Iterator[BatteryCase]:
     """Padding, unfolding, folding."""
     for mode in ("constant", "reflect", "replicate", "circular"):
         for padding in [(2, 3, 1, 2), (-1, 2, 2, -1)]:
@@ -133,12 +133,12 @@ def copies() -> Iterator[Case]:
                 ("pad_grad", (x.shape, gy, padding, mode), {}),
             ]
             linear = {} if value else {1: x}
-            yield Case(calls, by_torch(pad, [x], gy), gy, linear)
+            yield BatteryCase(calls, by_torch(pad, [x], gy), gy, linear)
     window = {"kernel_size": (3, 2), "dilation": (1, 2), "padding": (1, 2), "stride": (2, 1)}
     x = draw(2, 2, 4, 5)
     cols = F.unfold(torch.tensor(x), **window).numpy()
     gy = draw(*cols.shape)
-    yield Case(
+    yield BatteryCase(
         [("unfold", (x,), window), ("fold", (gy, (4, 5)), window)],
         by_torch(lambda x: F.unfold(x, **window), [x], gy),
         gy,
@@ -146,14 +146,14 @@ def copies() -> Iterator[Case]:
     )
 
 
-def maximum_pools() -> Iterator[Case]:
+def maximum_pools() -> Iterator[BatteryCase]:
     def case(
         x: Array, forward: Callable[[Any], Any], names: tuple[str, str], *options: dict[str, Any]
-    ) -> Case:
+    ) -> BatteryCase:
         """Options of the operator, then those of its gradient where they differ."""
         ((y, at),) = by_torch(forward, [x])
         gy = draw(*y.shape)
-        return Case(
+        return BatteryCase(
             [
                 (names[0], (x,), {**options[0], "return_indices": True}),
                 (names[1], (x.shape, at, gy), options[-1]),
@@ -201,7 +201,7 @@ def maximum_pools() -> Iterator[Case]:
     )
 
 
-def averages() -> Iterator[Case]:
+def averages() -> Iterator[BatteryCase]:
     x, gy_unit = draw(2, 2, 5, 7, unit=720), 720
     x[0, 0] = 0
     window = {"kernel_size": (3, 2), "stride": (2, 3), "padding": (1, 1), "ceil_mode": True}
@@ -213,27 +213,29 @@ def averages() -> Iterator[Case]:
 
         gy = draw(*by_torch(avg_pool, [x])[0][0].shape, unit=gy_unit)
         calls: list[Call] = [("avg_pool", (x,), options), ("avg_pool_grad", (x.shape, gy), options)]
-        yield Case(calls, by_torch(avg_pool, [x], gy), gy, {1: x})
+        yield BatteryCase(calls, by_torch(avg_pool, [x], gy), gy, {1: x})
     line = draw(1, 1, 6, unit=6)
     gy = draw(1, 1, 3, unit=6)
     o = {"kernel_size": (3,), "stride": 2, "padding": 1, "ceil_mode": True}
     calls = [("avg_pool", (line[..., :4],), o), ("avg_pool_grad", ((1, 1, 4), gy), o)]
     answer = by_torch(lambda x: F.avg_pool1d(x, 3, 2, 1, True), [line[..., :4]], gy)
-    yield Case(calls, answer, gy, {1: line[..., :4]})
+    yield BatteryCase(calls, answer, gy, {1: line[..., :4]})
     whole = draw(1, 2, 7, most=20, dtype=np.int64)
     for integers in (whole, whole + 2**60):  # which float64 does not hold
-        yield Case(
+        yield BatteryCase(
             [("avg_pool", (integers, (2,)), {}), ("adaptive_avg_pool", (integers, (3,)), {})]
         )
     thirds = draw(1, 2, 49, most=50)  # sums are exact, quotients not
-    yield Case([("avg_pool", (thirds, (7,)), {})], by_torch(lambda x: F.avg_pool1d(x, 7), [thirds]))
-    yield Case(
+    yield BatteryCase(
+        [("avg_pool", (thirds, (7,)), {})], by_torch(lambda x: F.avg_pool1d(x, 7), [thirds])
+    )
+    yield BatteryCase(
         [("adaptive_avg_pool", (x, (None, 2)), {})],
         by_torch(lambda x: F.adaptive_avg_pool2d(x, (None, 2)), [x]),
     )
     for size in [(3, 2), (4, 5), (1, 1)]:
         gy = draw(2, 2, *size, unit=1260)
-        yield Case(
+        yield BatteryCase(
             [
                 ("adaptive_avg_pool", (x, size), {}),
                 ("adaptive_avg_pool_grad", (x.shape, gy, size), {}),
@@ -244,7 +246,7 @@ def averages() -> Iterator[Case]:
         )
 
 
-def powers() -> Iterator[Case]:
+def powers() -> Iterator[BatteryCase]:
     x = draw(1, 2, 5, 4, most=3)
     x[0, 0, :2, :2] = 0
     x[0, 1, 2:, :2] = [[1, 1], [-1, 1], [1, 1]]
@@ -257,27 +259,31 @@ def powers() -> Iterator[Case]:
         args, window = (p, 2, 2), {"ceil_mode": True}
         calls: list[Call] = [("lp_pool", (x, *args), window)]
         calls.append(("lp_pool_grad", (x, gy, *args), window))
-        yield Case(calls, by_torch(lp_pool, [x], gy))
+        yield BatteryCase(calls, by_torch(lp_pool, [x], gy))
     for p in (1.0, 2.0, 3.0, inf, -inf):
         window = {"ceil_mode": True, "mathematical": True}
         gy, args = draw(1, 2, 3, 2), (p, 2, 2)
-        yield Case([("lp_pool", (x, *args), window), ("lp_pool_grad", (x, gy, *args), window)])
+        yield BatteryCase(
+            [("lp_pool", (x, *args), window), ("lp_pool_grad", (x, gy, *args), window)]
+        )
 
 
-def unpools() -> Iterator[Case]:
+def unpools() -> Iterator[BatteryCase]:
     x, at = draw(1, 2, 2, 3) + 5, np.array([[[[0, 7, 7], [20, 20, 23]], [[1, 3, 5], [13, 9, 5]]]])
     gy = draw(1, 2, 4, 6)
     answer = by_torch(lambda x: F.max_unpool2d(x, torch.tensor(at), 2), [x], gy)
-    yield Case([("max_unpool", (x, at, 2), {}), ("max_unpool_grad", (at, gy, 2), {})], answer)
-    yield Case([("max_unpool_grad", (at, gy, 2), {"strict": True})])
+    yield BatteryCase(
+        [("max_unpool", (x, at, 2), {}), ("max_unpool_grad", (at, gy, 2), {})], answer
+    )
+    yield BatteryCase([("max_unpool_grad", (at, gy, 2), {"strict": True})])
     o = {"kernel_size": 3, "stride": 2, "padding": 1}
     at = at % 15
-    yield Case([("max_unpool", (x, at), o)], by_torch(
+    yield BatteryCase([("max_unpool", (x, at), o)], by_torch(
         lambda x: F.max_unpool2d(x, torch.tensor(at), **o), [x]))  # fmt: skip
 
 
 @cache
-def cases() -> list[Case]:
+def cases() -> list[BatteryCase]:
     parts = (
         convolutions, transposed_convolutions, copies, maximum_pools, averages, powers, unpools
     )  # fmt: skip
