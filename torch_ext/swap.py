@@ -137,7 +137,8 @@ def swap(
         A `Report`, to print. A module used in several places is one row, under its first name.
 
     Raises:
-        TypeError: `model` is no module; `only` or `skip` holds something else than names and types.
+        TypeError: `model` is not a module; `only` or `skip` holds something other than names and
+            types.
         ValueError: a name or class that fits no module of the model. Nothing was changed then.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.LPPool2d(2, 2))
@@ -179,7 +180,7 @@ def restore(model: nn.Module) -> Report:
         A `Report` of the layers given back.
 
     Raises:
-        TypeError: `model` is no module.
+        TypeError: `model` is not a module.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), reference.MaxPool2d(2))
     >>> _ = swap(model)
@@ -206,7 +207,7 @@ def restore(model: nn.Module) -> Report:
 
 
 def _layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the conv, pool and fold layers of a model, of whatever make, each once."""
+    """Return the conv, pool and fold layers of a model, torch's and others', each once."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     return [(name, module) for name, module in model.named_modules() if _is_layer(module)]

@@ -1,8 +1,8 @@
 """What the pools share: planes, and the part of a plane that one tap of the window reads.
 
-A pool treats every image and channel alike, so (N, C, *i) is N C planes of shape i. It visits the
-taps k of the window in order; for each, the outputs of a tile whose tap lies inside x form a box,
-and so do the inputs read: o s + k d - p.
+A pool treats all images and channels the same way, so (N, C, *i) is N C planes of shape i. It
+visits the taps k of the window in order; for each, the outputs of a tile whose tap lies inside x
+form a box, and so do the inputs read: o s + k d - p.
 """
 
 import functools
@@ -17,7 +17,7 @@ from refconv.engine.visits import Visits, axis_visits
 from refconv.geometry import Array, Pool, namespace
 from refconv.geometry.sizes import Shape
 
-TILE_BYTES = 1 << 18  # of outputs: they, their inputs and the masks beside them fit a core's cache
+TILE_BYTES = 1 << 18  # of outputs: they, their inputs and their masks fit a core's cache
 
 
 def plane_room(xp: Any, itemsize: int) -> int:

@@ -3,7 +3,7 @@
     gather    y[o]  = x[indices[o]]                          S x
     scatter   gx[i] = sum of gy[o] with indices[o] = i       S' gy
 
-With the indices fixed the two are linear and each other's adjoint, whatever pool found the indices.
+With the indices fixed the two are linear and each other's adjoint, for the indices of any pool.
 An index of -1 is that of a window without any element: nothing is fetched from it, nothing added.
 """
 

@@ -171,7 +171,7 @@ def roundings(power: float) -> int:
 
 
 def inexact(p: float) -> bool:
-    """Return whether 1 / p is no floating-point number."""
+    """Return whether 1 / p is not a floating-point number."""
     return degree(p).bit_count() > 1
 
 

@@ -4,7 +4,7 @@ A root is mostly irrational, and still has one nearest floating-point number. Ro
 whose quotient is rational are brought to a common one; then what is left is either rational, and
 rounded as such, or no rational at all, since positive roots whose quotients are irrational are
 linearly independent over the rationals (Besicovitch, On the linear independence of fractional
-powers of integers, 1940). Then it is no tie between two floating-point numbers either, so
+powers of integers, 1940). Then it is not a tie between two floating-point numbers either, so
 that rational bounds around it, ever narrower, round to the same number sooner or later. The bounds
 come from integer roots; no float takes part.
 
@@ -56,7 +56,7 @@ class Roots:
     terms: Array
     degree: int
     slope: int = 0  # of the root's exponent, rounded up
-    after: int = 0  # roundings of one term after its sum, beside the additions to the others
+    after: int = 0  # roundings of one term after its sum, besides the additions to the others
     stores: tuple[int, int] = (0, 0)  # of these roundings, before and after, in the result's format
     inexact: bool = False  # the exponent of the root is itself rounded
 

@@ -61,11 +61,12 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
         and truncated toward zero.
 
     Raises:
-        TypeError: `x` is no array, or `output_size` holds something else than integers and None.
+        TypeError: `x` is not an array, or `output_size` holds something other than integers and
+            None.
         NotImplementedError: the dtype is bool, object or no number.
         RuntimeError: shapes do not fit, a size is negative, a spatial axis of x is empty.
 
-    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Answers to
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Counterpart of
     torch.nn.functional.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d; takes every
     number dtype, None in one axis too, and no channels in three.
 
@@ -103,7 +104,7 @@ def adaptive_avg_pool_grad(
         TypeError, NotImplementedError, RuntimeError: as `adaptive_avg_pool`; also if `grad_output`
             has another shape than y.
 
-    Source: the adjoint. Answers to torch.ops.aten._adaptive_avg_pool2d_backward.
+    Source: the adjoint. Counterpart of torch.ops.aten._adaptive_avg_pool2d_backward.
 
     >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), (2,))
     array([[[1., 1., 3., 2., 2.]]])
@@ -162,11 +163,12 @@ def adaptive_max_pool(
         shape: the winner's flat position among the spatial axes of x.
 
     Raises:
-        TypeError: `x` is no array, or `output_size` holds something else than integers and None.
+        TypeError: `x` is not an array, or `output_size` holds something other than integers and
+            None.
         NotImplementedError: the dtype is bool, complex or no number.
         RuntimeError: shapes do not fit, a size is negative, a spatial axis of x is empty.
 
-    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Answers to
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number. Counterpart of
     torch.nn.functional.adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d; takes
     integers, and None in one axis too.
 
@@ -202,7 +204,7 @@ def adaptive_max_pool_grad(
         TypeError, NotImplementedError, RuntimeError: as `adaptive_max_pool`; also if `indices` is
             not int64, or holds a position outside x.
 
-    Source: gradient routing, as in `max_pool_grad`. Answers to
+    Source: gradient routing, as in `max_pool_grad`. Counterpart of
     torch.ops.aten.adaptive_max_pool2d_backward.
 
     >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), (2,))

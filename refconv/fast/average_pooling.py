@@ -51,13 +51,13 @@ def avg_pool(
         zero.
 
     Raises:
-        TypeError: an argument is no array, or no integer.
+        TypeError: an argument is not an array, or not an integer.
         NotImplementedError: the dtype is bool, object or no number.
         RuntimeError: shapes do not fit, a size is out of range.
 
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), average pooling.
-    Answers to torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; takes every number dtype in
-    every rank, and an unpadded input smaller than the kernel in three axes too.
+    Counterpart of torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d; takes every number dtype
+    in every rank, and an unpadded input smaller than the kernel in three axes too.
 
     >>> import numpy as np
     >>> avg_pool(np.array([[[1.0, 3.0, 5.0]]]), (2,), ceil_mode=True)
@@ -111,7 +111,7 @@ def avg_pool_grad(
         TypeError, NotImplementedError, RuntimeError: as `avg_pool`; also if `grad_output` has
             another shape than y.
 
-    Source: Jefkine (2016), gradient routing. Answers to torch.ops.aten.avg_pool2d_backward.
+    Source: Jefkine (2016), gradient routing. Counterpart of torch.ops.aten.avg_pool2d_backward.
 
     >>> import numpy as np
     >>> avg_pool_grad((1, 1, 3), np.array([[[2.0, 5.0]]]), (2,), ceil_mode=True)
@@ -160,7 +160,7 @@ def divisors(xp: Any, geo: Pool, side: Box, count_include_pad: bool, override: i
 def divide(total: Array, divisor: Array, out: Array) -> None:
     """Write total / divisor: each real or imaginary part rounded once; integers truncate.
 
-    An integer divided down, and one more where it is no whole quotient and below zero.
+    An integer divided down, and one more where it is not a whole quotient and below zero.
     """
     xp = geometry.namespace(total)
     if total.dtype.kind in "iu":
@@ -174,4 +174,4 @@ def divide(total: Array, divisor: Array, out: Array) -> None:
     count = out.dtype.itemsize // real.itemsize
     parts = out.view(real).reshape(*out.shape, count)  # (..., 1), or (..., 2) for complex
     xp.divide(total.view(real).reshape(parts.shape), divisor[..., None].astype(real), out=parts)
-    parts += 0  # a zero is +0, as in torch, whatever the signs of sum and divisor
+    parts += 0  # a zero is +0, as in torch, for all signs of sum and divisor

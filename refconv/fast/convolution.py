@@ -77,11 +77,11 @@ def conv(
         of x. float16 is accumulated in float32 and rounded once; integers wrap.
 
     Raises:
-        TypeError: an argument is no array, or no integer.
+        TypeError: an argument is not an array, or not an integer.
         NotImplementedError: the dtype is bool, object or no number.
         RuntimeError: dtypes differ, shapes do not fit, a size is out of range.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285; the letters are theirs. Answers to
+    Source: Dumoulin and Visin, arXiv:1603.07285; the letters are theirs. Counterpart of
     torch.nn.functional.conv1d, conv2d, conv3d; takes every rank and number dtype.
 
     >>> import numpy as np
@@ -185,7 +185,8 @@ def conv_grad_input(
         TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
             shape than the output.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to torch.nn.grad.conv2d_input.
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Counterpart of
+    torch.nn.grad.conv2d_input.
 
     >>> import numpy as np
     >>> gy = np.array([[[1.0, 2.0]]])
@@ -291,7 +292,7 @@ def conv_grad_weight(
         TypeError, NotImplementedError, RuntimeError: as `conv`; also if `grad_output` has another
             shape than the output.
 
-    Source: the transpose of the equation of `conv`. Answers to torch.nn.grad.conv2d_weight.
+    Source: the transpose of the equation of `conv`. Counterpart of torch.nn.grad.conv2d_weight.
 
     >>> import numpy as np
     >>> x, gy = np.arange(5.0).reshape(1, 1, 5), np.array([[[1.0, 2.0]]])
@@ -367,7 +368,7 @@ def conv_grad_bias(grad_output: Array) -> Array:
         RuntimeError: `grad_output` has fewer than three dimensions.
 
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), readers' question.
-    Answers to the third result of torch.ops.aten.convolution_backward.
+    Counterpart of the third result of torch.ops.aten.convolution_backward.
 
     >>> import numpy as np
     >>> conv_grad_bias(np.array([[[1.0, 2.0], [3.0, 4.0]]]))

@@ -53,14 +53,14 @@ def unfold(
         (N, C K, L), or (C K, L) without a batch; C-contiguous and new, of the dtype of x.
 
     Raises:
-        TypeError: an argument is no array, or no integer.
+        TypeError: an argument is not an array, or not an integer.
         NotImplementedError: the dtype is object or no number.
         RuntimeError: shapes do not fit, a size is out of range.
 
     Source: Chellapilla, Puri and Simard, "High performance convolutional neural networks for
-    document processing" (2006). Answers to torch.nn.functional.unfold, which has two spatial axes,
-    no integers, and takes an integer `kernel_size` for unbatched input too; here any rank, every
-    number dtype and bool.
+    document processing" (2006). Counterpart of torch.nn.functional.unfold, which has two spatial
+    axes, no integers, and takes an integer `kernel_size` for unbatched input too; here any rank,
+    every number dtype and bool.
 
     >>> import numpy as np
     >>> x = np.arange(1.0, 5).reshape(1, 1, 4)
@@ -123,8 +123,8 @@ def fold(
         TypeError, NotImplementedError, RuntimeError: as `unfold`; also if the rows of `cols` are no
             multiple of K, or its columns not as many as there are windows.
 
-    Source: the transpose of the equation of `unfold`. Answers to torch.nn.functional.fold, which
-    has two spatial axes and no integers; here any rank, every number dtype and bool.
+    Source: the transpose of the equation of `unfold`. Counterpart of torch.nn.functional.fold,
+    which has two spatial axes and no integers; here any rank, every number dtype and bool.
 
     >>> import numpy as np
     >>> fold(np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]]), (4,), 2)

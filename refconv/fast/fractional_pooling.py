@@ -92,15 +92,15 @@ def fractional_max_pool(
         shape: the winner's flat position among the spatial axes of x.
 
     Raises:
-        TypeError: an argument is no array, no integer, or `output_ratio` no number.
+        TypeError: an argument is not an array or an integer, or `output_ratio` not a number.
         NotImplementedError: the dtype is bool, complex or no number.
         ValueError: neither `output_size` nor `output_ratio` is given, or that has a wrong length.
         RuntimeError: shapes do not fit, a size or a sample is out of range, O + k - 1 exceeds i.
 
-    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071), pseudorandom regions. Answers to
+    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071), pseudorandom regions. Counterpart of
     torch.nn.functional.fractional_max_pool2d, fractional_max_pool3d; takes every rank and integers,
     one ratio for all axes, and O + k - 1 = i in three axes too; refuses kernels of 0 and samples
-    that are no numbers, with which torch may read outside x.
+    that are not numbers, with which torch may read outside x.
 
     >>> x = np.arange(9.0).reshape(1, 1, 9)
     >>> fractional_max_pool(x, (2,), 4, random_samples=np.array([[[0.3]]]))
@@ -183,7 +183,7 @@ def fractional_max_pool_grad(
         TypeError, NotImplementedError, ValueError, RuntimeError: as `fractional_max_pool`; also if
             `indices` is not int64, or holds a position outside x.
 
-    Source: gradient routing, as in `max_pool_grad`. Answers to
+    Source: gradient routing, as in `max_pool_grad`. Counterpart of
     torch.ops.aten.fractional_max_pool2d_backward.
 
     >>> at, gy = np.array([[[1, 1]]]), np.array([[[3.0, 4.0]]])

@@ -94,13 +94,13 @@ def max_pool(
         shape: the winner's flat position among the spatial axes of x.
 
     Raises:
-        TypeError: an argument is no array, or no integer.
+        TypeError: an argument is not an array, or not an integer.
         NotImplementedError: the dtype is bool, complex or no number.
         RuntimeError: shapes do not fit, a size is out of range.
 
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), the "winning unit".
-    Answers to torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every rank.
-    A window without any element (padding and dilation together) gives the lowest value, as in
+    Counterpart of torch.nn.functional.max_pool1d, max_pool2d, max_pool3d; takes integers in every
+    rank. A window without any element (padding and dilation together) gives the lowest value, as in
     torch; it has no index: asked for indices, this raises where torch's would lie outside x.
 
     >>> max_pool(np.array([[[1.0, 3.0, 2.0, 2.0]]]), (2,), return_indices=True)
@@ -208,7 +208,7 @@ def max_pool_grad(
         TypeError, NotImplementedError, RuntimeError: as `max_pool`; also if `indices` is not int64,
             or holds a position outside x.
 
-    Source: Jefkine (2016), gradient routing. Answers to
+    Source: Jefkine (2016), gradient routing. Counterpart of
     torch.ops.aten.max_pool2d_with_indices_backward.
 
     >>> max_pool_grad((1, 1, 4), np.array([[[1, 2]]]), np.array([[[5.0, 7.0]]]), (2,))
@@ -235,10 +235,10 @@ def max_pool_select(x: Array, indices: Array, rank: int) -> Array:
         (..., *o), new, of the dtype of x.
 
     Raises:
-        TypeError, NotImplementedError: x or `indices` is no array of numbers, or of int64.
+        TypeError, NotImplementedError: x or `indices` is not an array of numbers, or of int64.
         RuntimeError: shapes do not fit, or a position lies outside x.
 
-    Source: the gather whose adjoint is `max_pool_grad`. Answers to torch.gather on flat planes.
+    Source: the gather whose adjoint is `max_pool_grad`. Counterpart of torch.gather on flat planes.
 
     >>> max_pool_select(np.array([[[4.0, 5.0, 6.0]]]), np.array([[[2, 0]]]), 1)
     array([[[6., 4.]]])
@@ -267,10 +267,10 @@ def max_pool_scatter(
         gx of `input_shape`, new, of the dtype of `grad_output`; float16 is summed in float32.
 
     Raises:
-        TypeError, NotImplementedError: an argument is no array of numbers, or of int64.
+        TypeError, NotImplementedError: an argument is not an array of numbers, or of int64.
         RuntimeError: shapes do not fit, or a position lies outside x.
 
-    Source: the adjoint of a gather. Answers to torch.scatter_add on flat planes.
+    Source: the adjoint of a gather. Counterpart of torch.scatter_add on flat planes.
 
     >>> max_pool_scatter((1, 1, 3), np.array([[[2, 0, 2]]]), np.array([[[1.0, 2.0, 4.0]]]), 1)
     array([[[2., 0., 5.]]])

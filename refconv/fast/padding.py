@@ -58,10 +58,10 @@ def pad(
         (..., *o), C-contiguous and new, o = before + i + after, of the dtype of x.
 
     Raises:
-        TypeError: `x` is no array, `padding` no integers, `mode` no string, `value` no number, or
-            a complex one for a dtype that is not.
+        TypeError: `x` is not an array, `padding` not integers, `mode` not a string, `value` not a
+            number, or a complex one for a dtype that is not.
         NotImplementedError: the dtype is object or no number; the mode is unknown.
-        RuntimeError: `padding` is no pairs, for more axes than x has, or beyond the limits of the
+        RuntimeError: `padding` is not pairs, for more axes than x has, or beyond the limits of the
             mode; a value is given without the constant mode, or does not fit the dtype; in the
             reflect and replicate modes, an axis other than a batch in front is empty or would be.
 
@@ -122,7 +122,7 @@ def pad_grad(
         TypeError, NotImplementedError, RuntimeError: as `pad`; also if `grad_output` is bool or has
             another shape than the output.
 
-    Source: the transpose of the equation of `pad`. Answers to the backward pass of
+    Source: the transpose of the equation of `pad`. Counterpart of the backward pass of
     torch.nn.functional.pad.
 
     >>> import numpy as np

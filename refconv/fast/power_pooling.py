@@ -53,13 +53,13 @@ def lp_pool(
         1/2 a correctly rounded square root, the others NumPy's; each step rounds to the dtype.
 
     Raises:
-        TypeError: an argument is no array, no integer, or `norm_type` no number.
-        NotImplementedError: the dtype is no real floating-point one.
+        TypeError: an argument is not an array or an integer, or `norm_type` not a number.
+        NotImplementedError: the dtype is not a real floating-point one.
         ZeroDivisionError: `norm_type` is 0.
         RuntimeError: shapes do not fit, a size is out of range.
 
     Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), L2-norm pooling.
-    Answers to torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d, whose roots may be off by a
+    Counterpart of torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d, whose roots may be off by a
     rounding; refuses integers, for which torch's type depends on p.
 
     >>> x = np.array([[[3.0, 4.0, -5.0]]])
@@ -113,8 +113,8 @@ def lp_pool_grad(
         TypeError, NotImplementedError, ZeroDivisionError, RuntimeError: as `lp_pool`; also if
             `grad_output` has another shape than y, or another dtype.
 
-    Source: the chain rule. Answers to the gradient of torch.nn.functional.lp_pool2d, which is 0 too
-    where the sum of powers is.
+    Source: the chain rule. Counterpart of the gradient of torch.nn.functional.lp_pool2d, which is 0
+    too where the sum of powers is.
 
     >>> lp_pool_grad(np.array([[[3.0, 4.0, 0.0, 0.0]]]), np.array([[[10.0, 1.0]]]), 2, (2,))
     array([[[6., 8., 0., 0.]]])

@@ -65,11 +65,11 @@ def conv_transpose(
         x. float16 is accumulated in float32, bias included, and rounded once; integers wrap.
 
     Raises:
-        TypeError: an argument is no array, or no integer; `padding` is a word.
+        TypeError: an argument is not an array, or not an integer; `padding` is a word.
         NotImplementedError: the dtype is bool, object or no number.
         RuntimeError: dtypes differ, shapes do not fit, a size is out of range.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Counterpart of
     torch.nn.functional.conv_transpose1d, conv_transpose2d, conv_transpose3d; takes every rank and
     number dtype (torch: of the integers only int64).
 
@@ -119,7 +119,7 @@ def conv_transpose_grad_input(
         TypeError, NotImplementedError, RuntimeError: as `conv_transpose`; also if `grad_output` has
             another shape than the output.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Answers to the first result of
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4. Counterpart of the first result of
     torch.ops.aten.convolution_backward with transposed=True.
 
     >>> import numpy as np
@@ -164,7 +164,7 @@ def conv_transpose_grad_weight(
         TypeError, NotImplementedError, RuntimeError: as `conv_transpose`; also if `grad_output` has
             another shape than the output.
 
-    Source: the transpose of the equation of `conv_transpose`. Answers to the second result of
+    Source: the transpose of the equation of `conv_transpose`. Counterpart of the second result of
     torch.ops.aten.convolution_backward with transposed=True.
 
     >>> import numpy as np
@@ -193,7 +193,7 @@ def conv_transpose_grad_bias(grad_output: Array) -> Array:
         TypeError, NotImplementedError: as `conv_transpose`.
         RuntimeError: `grad_output` has fewer than three dimensions.
 
-    Source: as `conv_grad_bias`. Answers to the third result of
+    Source: as `conv_grad_bias`. Counterpart of the third result of
     torch.ops.aten.convolution_backward with transposed=True.
 
     >>> import numpy as np

@@ -41,16 +41,16 @@ def max_unpool(
         (N, C, *o), new, of the dtype of x.
 
     Raises:
-        TypeError: an argument is no array, or no integer.
+        TypeError: an argument is not an array, or not an integer.
         NotImplementedError: the dtype is bool, object or no number.
         ValueError: `output_size` does not fit, or the output would have a negative size.
         RuntimeError: shapes do not fit, a size is out of range, or `indices` is not int64 or holds
             a position outside y.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2013), the
-    switches. Answers to torch.nn.functional.max_unpool1d, max_unpool2d, max_unpool3d, which choose
-    among duplicates at random on several threads, and take a kernel or stride of 0; takes every
-    number dtype.
+    switches. Counterpart of torch.nn.functional.max_unpool1d, max_unpool2d, max_unpool3d, which
+    choose among duplicates at random on several threads, and take a kernel or stride of 0; takes
+    every number dtype.
 
     >>> import numpy as np
     >>> max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), (2,))
@@ -93,8 +93,8 @@ def max_unpool_grad(
         TypeError, NotImplementedError, ValueError, RuntimeError: as `max_unpool`; also if
             `grad_output` has another shape than y.
 
-    Source: the adjoint. Answers to the gradient of torch.nn.functional.max_unpool2d; torch has no
-    strict form.
+    Source: the adjoint. Counterpart of the gradient of torch.nn.functional.max_unpool2d; torch has
+    no strict form.
 
     >>> import numpy as np
     >>> at, gy = np.array([[[1, 1]]]), np.array([[[0.0, 7.0, 0.0, 0.0]]])

@@ -73,7 +73,8 @@ def library(kinds: str = "", /, **arrays: Any) -> Any:
 
 
 def array(name: str, value: Any, kinds: str, xp: Any = np) -> Array:
-    """Return `value` in native byte order, or raise if it is no array of xp of one of the kinds.
+    """Return `value` in native byte order, or raise if it is not an array of xp of one of the
+    kinds.
 
     Of the subclasses of NumPy's array only np.memmap is taken: a mask, or a matrix's products,
     would be forgotten here and remembered there.
@@ -267,7 +268,7 @@ def _of_64_bits(name: str, value: int) -> int:
 
 
 def is_integer(value: Any) -> bool:
-    """Return whether the value is one integer, of whatever type, and not several."""
+    """Return whether the value is one integer, of any type, and not several."""
     if isinstance(value, int):
         return True
     return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0

@@ -86,7 +86,7 @@ def scaled(i: Shape, output_ratio: Ratios) -> Shape:
 def samples(value: Array | None, geo: Maps, k: Shape, dtype: np.dtype[Any], xp: Any = np) -> Array:
     """Return one number for every image, channel and axis, (N, C, rank); as a rule from 0 to 1.
 
-    They have the dtype of x, or float64 if that is no floating-point one. None draws them.
+    They have the dtype of x, or float64 if that is not a floating-point one. None draws them.
     """
     rank, kind = len(geo.i), dtype if dtype.kind == "f" else np.dtype(np.float64)
     if value is None:

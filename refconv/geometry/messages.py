@@ -1,4 +1,4 @@
-"""Values in messages: short, whatever they are."""
+"""Values in messages: short for every value."""
 
 import reprlib
 from typing import Any

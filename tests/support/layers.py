@@ -136,7 +136,7 @@ class LayerPair:
         self.ours.load_state_dict(self.original.state_dict())
 
     def check(self):
-        """Assert that values, indices and gradients have the assert_same_tensors bits."""
+        """Assert that values, indices and gradients have the same bits."""
         for output_size in self.output_sizes():
             found, gy = [], None
             for layer in (self.ours, self.original):
@@ -178,7 +178,7 @@ def inputs(integers, name, layer):
 
 
 def assert_same_tensors(values, expected):
-    """Assert that tensors have the assert_same_tensors bits, and are not all zero."""
+    """Assert that tensors have the same bits, and are not all zero."""
     for one, other in zip(values, expected, strict=True):
         assert other.any()
         assert one.dtype == other.dtype

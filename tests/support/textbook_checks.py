@@ -28,7 +28,7 @@ def integers(*shape: int, seed: int = 0) -> Array:
 
 
 def assert_same_sums(ours: Any, *others: Array | torch.Tensor) -> None:
-    """All are the assert_same_sums sums: see `agreement`."""
+    """All are the same sums: see `agreement`."""
     assert np.any(ours), "a comparison of zeros proves nothing"
     for other in others:
         assert same_sum(np.asarray(ours), np.asarray(other))

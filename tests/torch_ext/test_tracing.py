@@ -34,7 +34,7 @@ def trace(function: Callable[..., Any], *inputs: Tensor) -> Callable[..., Any]:
 
 
 def assert_same_values(found: Any, expected: Any) -> None:
-    """Assert that results have the assert_same_values bits."""
+    """Assert that results have the same bits."""
     for one, other in zip(values(found), values(expected), strict=True):
         assert one.dtype == other.dtype
         assert torch.equal(one, other)

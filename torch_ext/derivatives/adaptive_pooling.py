@@ -1,4 +1,4 @@
-"""Adaptive pools: averages are an adjoint pair; maxima select, whatever chose the windows."""
+"""Adaptive pools: averages are an adjoint pair; maxima select, in windows of any kind."""
 
 from typing import Any
 

@@ -138,7 +138,7 @@ def flat(value: Any) -> Iterator[Any]:
 
 
 def numbers(value: Any) -> Iterator[int | float]:
-    """Yield all numbers of an option, of whatever type."""
+    """Yield all numbers of an option, of any type."""
     for each in flat(value):
         if isinstance(each, Tensor):
             integers = not (each.is_floating_point() or each.is_complex())

@@ -33,7 +33,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
         divided toward zero, and have no gradient.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer.
+        TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: bool, or a dtype NumPy does not have.
         ValueError: in two and three dimensions, with a sequence, the input has too few axes.
         RuntimeError: shapes do not fit, or a size is out of range.

@@ -46,7 +46,7 @@ def avg_pool1d(
     gradient.
 
     Raises:
-        TypeError: an argument is no tensor, integer or bool, as its place demands.
+        TypeError: an argument is not a tensor, integer or bool, as its place demands.
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 

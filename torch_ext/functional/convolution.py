@@ -47,7 +47,7 @@ def conv1d(
     have no gradient.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer.
+        TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
@@ -121,7 +121,7 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
         (T + 2 p - k + 1, B, M), contiguous, of the input's dtype.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer.
+        TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 

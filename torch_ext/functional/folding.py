@@ -42,7 +42,7 @@ def unfold(
         o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer.
+        TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 

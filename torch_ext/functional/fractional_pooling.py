@@ -51,14 +51,14 @@ def fractional_max_pool2d(
         (N, C, *O), of the input's dtype, or two of them.
 
     Raises:
-        TypeError: an argument is no tensor, integer or number, as its place demands.
+        TypeError: an argument is not a tensor, integer or number, as its place demands.
         NotImplementedError: bool, complex, or a dtype NumPy does not have.
         ValueError: neither `output_size` nor `output_ratio` is given, or that has a wrong length.
         RuntimeError: dtypes, devices or shapes do not agree, a size or a sample is out of range, or
             O + k - 1 exceeds i.
 
     Differs from torch: takes integers too, and O + k - 1 = i in three dimensions; refuses kernels
-    below 1 and samples that are no numbers, with which torch may read outside the input.
+    below 1 and samples that are not numbers, with which torch may read outside the input.
 
     Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071);
     `torch.nn.functional.fractional_max_pool2d`.
@@ -146,7 +146,7 @@ def _fractional_max_pool(
     samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Check everything under torch's names, complete the options, and pool a batch."""
-    drawn_in = _drawn_in(input)  # whatever autocast says
+    drawn_in = _drawn_in(input)  # also under autocast
     input, samples = _autocast.cast(f"fractional_max_pool{rank}d", input, samples)
     k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
     o = None

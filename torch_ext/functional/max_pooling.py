@@ -45,7 +45,7 @@ def max_pool1d(
         (N, C, *o), or two of them; o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
 
     Raises:
-        TypeError: an argument is no tensor, integer or bool, as its place demands.
+        TypeError: an argument is not a tensor, integer or bool, as its place demands.
         NotImplementedError: bool, complex, or a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 

@@ -46,7 +46,7 @@ def lp_pool1d(
     sum of the powers is 0 so is the gradient.
 
     Raises:
-        TypeError: an argument is no tensor, number, integer or bool, as its place demands.
+        TypeError: an argument is not a tensor, number, integer or bool, as its place demands.
         NotImplementedError: bool, integers, complex, or a dtype NumPy does not have.
         ValueError: `kernel_size` has the wrong length.
         ZeroDivisionError: p is 0.

@@ -48,7 +48,7 @@ def conv_transpose1d(
     have no gradient.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer; `padding` is a word.
+        TypeError: an argument is not a tensor, or not an integer; `padding` is a word.
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 

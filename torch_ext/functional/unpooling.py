@@ -45,13 +45,13 @@ def max_unpool1d(
         (N, C, *o), of the input's dtype.
 
     Raises:
-        TypeError: an argument is no tensor, or no integer.
+        TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: bool, or a dtype NumPy does not have.
         ValueError: `output_size` does not fit, or the output would have a negative size.
         RuntimeError: shapes or devices do not agree, a size is out of range, or the indices are not
             int64 or lie outside the output.
 
-    Differs from torch: takes integers and complex numbers too; chooses among duplicates alike on
+    Differs from torch: takes integers and complex numbers too; chooses the same among duplicates on
     any number of threads; refuses a kernel or a stride below 1, a negative padding, bools for
     integers, and options of a wrong length that torch overlooks or trips over.
 

@@ -15,7 +15,7 @@ def like(y: Tensor, x: Tensor) -> Tensor:
 
 
 def channels_first(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the kernel with results whose channels are first, whatever those of the input are."""
+    """Return the kernel with results whose channels are first, also where the input's are last."""
 
     def packed(*args: Any, **kwargs: Any) -> Any:
         return tree_map(Tensor.contiguous, kernel(*args, **kwargs))

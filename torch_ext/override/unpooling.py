@@ -1,4 +1,4 @@
-"""ATen's unpooling by refconv: to a size, whatever the pool was."""
+"""ATen's unpooling by refconv: to a size, after any pool."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch_ext import functional
 
 
 def max_unpool2d(input: Tensor, indices: Tensor, output_size: Sequence[int]) -> Tensor:
-    """Unpooling to a size, whatever the pool was.
+    """Unpooling to a size, after any pool.
 
     >>> import torch
     >>> max_unpool2d(torch.tensor([[[5.0, 7.0]]]), torch.tensor([[[3, 0]]]), [2, 2])

@@ -255,7 +255,7 @@ def import_name(candidate: Operator) -> str | None:
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return what a result may depend on beside the code: versions, flags, threads."""
+    """Return what a result may depend on besides the code: versions, flags, threads."""
     found = {
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
