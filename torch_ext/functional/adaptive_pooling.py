@@ -17,7 +17,18 @@ from torch_ext.functional._overloads import Outputs
 
 @door(F.adaptive_avg_pool1d)
 def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
-    """Adaptive average pooling of (N, C, *i), here over one spatial axis.
+    """Adaptive average pooling over one spatial axis; all as in `adaptive_avg_pool2d`.
+
+    >>> import torch
+    >>> adaptive_avg_pool1d(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), 3)  # 12 234 45
+    tensor([[1.5000, 3.0000, 4.5000]])
+    """
+    return _adaptive_avg_pool(1, input, output_size)
+
+
+@door(F.adaptive_avg_pool2d)
+def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
+    """Adaptive average pooling of (N, C, *i), over two spatial axes.
 
         y[n, c, o] = mean of input[n, c, m] over floor(o i / O) <= m < ceil((o + 1) i / O)
 
@@ -41,18 +52,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     Differs from torch: takes integers and complex numbers too; where there are no outputs the
     gradient is 0, not refused.
 
-    Source: `torch.nn.functional.adaptive_avg_pool1d`.
-
-    >>> import torch
-    >>> adaptive_avg_pool1d(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), 3)  # 12 234 45
-    tensor([[1.5000, 3.0000, 4.5000]])
-    """
-    return _adaptive_avg_pool(1, input, output_size)
-
-
-@door(F.adaptive_avg_pool2d)
-def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
-    """Adaptive average pooling over two spatial axes; all as in `adaptive_avg_pool1d`.
+    Source: `torch.nn.functional.adaptive_avg_pool2d`.
 
     >>> import torch
     >>> adaptive_avg_pool2d(torch.arange(4.0).view(1, 2, 2), (1, None))
@@ -63,7 +63,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
 
 @door(F.adaptive_avg_pool3d)
 def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
-    """Adaptive average pooling over three spatial axes; all as in `adaptive_avg_pool1d`.
+    """Adaptive average pooling over three spatial axes; all as in `adaptive_avg_pool2d`.
 
     >>> import torch
     >>> adaptive_avg_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 1)
@@ -75,29 +75,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
 @_overloads.adaptive_max_pool1d
 @door(F.adaptive_max_pool1d)
 def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
-    """Adaptive max pooling of (N, C, *i), here over one spatial axis.
-
-        y[n, c, o] = max of input[n, c, m] over floor(o i / O) <= m < ceil((o + 1) i / O)
-
-    for o = 0, ..., O - 1. Of equals the first wins; a NaN wins over numbers, and the last NaN over
-    the others. The gradient goes to the winner.
-
-    Args:
-        input: (N, C, *i), or (C, *i) without a batch; no complex numbers.
-        output_size: as in `adaptive_avg_pool1d`.
-        return_indices: also return where in the flattened spatial axes each maximum was, int64.
-
-    Returns:
-        (N, C, *O), of the input's dtype, or two of them.
-
-    Raises:
-        TypeError, ValueError, RuntimeError: as `adaptive_avg_pool1d`.
-        NotImplementedError: bool, complex, or a dtype NumPy does not have.
-
-    Differs from torch: takes integers too; where there are no outputs the gradient is 0, not
-    refused.
-
-    Source: `torch.nn.functional.adaptive_max_pool1d`.
+    """Adaptive max pooling over one spatial axis; all as in `adaptive_max_pool2d`.
 
     >>> import torch
     >>> adaptive_max_pool1d(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), 3, return_indices=True)
@@ -111,14 +89,36 @@ def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool =
 def adaptive_max_pool1d_with_indices(
     input: Tensor, output_size: Ints, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return maxima and indices; all as in `adaptive_max_pool1d`, `return_indices` is ignored."""
+    """Return maxima and indices; all as in `adaptive_max_pool2d`, `return_indices` is ignored."""
     return _adaptive_max_pool(1, input, output_size)
 
 
 @_overloads.adaptive_max_pool
 @door(F.adaptive_max_pool2d)
 def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
-    """Adaptive max pooling over two spatial axes; all as in `adaptive_max_pool1d`.
+    """Adaptive max pooling of (N, C, *i), over two spatial axes.
+
+        y[n, c, o] = max of input[n, c, m] over floor(o i / O) <= m < ceil((o + 1) i / O)
+
+    for o = 0, ..., O - 1. Of equals the first wins; a NaN wins over numbers, and the last NaN over
+    the others. The gradient goes to the winner.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch; no complex numbers.
+        output_size: as in `adaptive_avg_pool2d`.
+        return_indices: also return where in the flattened spatial axes each maximum was, int64.
+
+    Returns:
+        (N, C, *O), of the input's dtype, or two of them.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `adaptive_avg_pool2d`.
+        NotImplementedError: bool, complex, or a dtype NumPy does not have.
+
+    Differs from torch: takes integers too; where there are no outputs the gradient is 0, not
+    refused.
+
+    Source: `torch.nn.functional.adaptive_max_pool2d`.
 
     >>> import torch
     >>> adaptive_max_pool2d(torch.arange(4.0).view(1, 2, 2), (None, 1))
@@ -133,14 +133,14 @@ def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: boo
 def adaptive_max_pool2d_with_indices(
     input: Tensor, output_size: Outputs, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return maxima and indices; all as in `adaptive_max_pool1d`, `return_indices` is ignored."""
+    """Return maxima and indices; all as in `adaptive_max_pool2d`, `return_indices` is ignored."""
     return _adaptive_max_pool(2, input, output_size)
 
 
 @_overloads.adaptive_max_pool
 @door(F.adaptive_max_pool3d)
 def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
-    """Adaptive max pooling over three spatial axes; all as in `adaptive_max_pool1d`.
+    """Adaptive max pooling over three spatial axes; all as in `adaptive_max_pool2d`.
 
     >>> import torch
     >>> adaptive_max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 1, return_indices=True)
@@ -154,7 +154,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: boo
 def adaptive_max_pool3d_with_indices(
     input: Tensor, output_size: Outputs, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Return maxima and indices; all as in `adaptive_max_pool1d`, `return_indices` is ignored."""
+    """Return maxima and indices; all as in `adaptive_max_pool2d`, `return_indices` is ignored."""
     return _adaptive_max_pool(3, input, output_size)
 
 
@@ -197,5 +197,5 @@ def _outputs(rank: int, input: Tensor, output_size: Outputs, channels: int) -> t
                 f"input has {input.dim()} dimensions, shape {tuple(input.shape)}: an adaptive "
                 f"pooling with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2}"
             )
-    f = geometry.adaptive(input.shape, sizes, channels, x_name="input")
-    return f.o, f.unbatched
+    geo = geometry.adaptive(input.shape, sizes, channels, x_name="input")
+    return geo.o, geo.unbatched

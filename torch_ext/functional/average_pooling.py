@@ -22,38 +22,7 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """Average pooling of (N, C, *i), here over one spatial axis.
-
-        y[n, c, o] = (sum over k of input[n, c, o s + k - p]) / divisor[o]
-
-    with zeros outside the input. The divisor is the number of taps in the input and its padding,
-    or, without `count_include_pad`, in the input alone: a ceil-mode window may reach beyond both.
-
-    Args:
-        input: (N, C, *i), or (C, *i) without a batch.
-        kernel_size: k, at least 1: an integer, or one for each spatial axis, as all that follow.
-        stride: s, at least 1; `kernel_size` if None.
-        padding: p, at most half of `kernel_size`.
-        ceil_mode: round the output size up instead of down; a last window that would start beyond
-            the input and its left padding is dropped.
-        count_include_pad: whether padding counts in the divisor.
-        divisor_override: in two and three dimensions: the divisor itself, not zero.
-
-    Returns:
-        (N, C, *o) with o = floor((i + 2 p - k) / s) + 1, of the input's dtype.
-
-    float16 and bfloat16 are summed in float32; integers are divided toward zero, and have no
-    gradient.
-
-    Raises:
-        TypeError: an argument is not a tensor, integer or bool, as its place demands.
-        NotImplementedError: bool, or a dtype NumPy does not have.
-        RuntimeError: shapes do not fit, or a size is out of range.
-
-    Differs from torch: takes integers other than int64, complex numbers, and float16 and bfloat16
-    in three dimensions too.
-
-    Source: `torch.nn.functional.avg_pool1d`.
+    """Average pooling over one spatial axis; all as in `avg_pool2d`. It has no divisor of your own.
 
     >>> import torch
     >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
@@ -73,7 +42,38 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """Average pooling over two spatial axes; all as in `avg_pool1d`.
+    """Average pooling of (N, C, *i), over two spatial axes.
+
+        y[n, c, o] = (sum over k of input[n, c, o s + k - p]) / divisor[o]
+
+    with zeros outside the input. The divisor is the number of taps in the input and its padding,
+    or, without `count_include_pad`, in the input alone: a ceil-mode window may reach beyond both.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch.
+        kernel_size: k, at least 1: an integer, or one for each spatial axis, as all that follow.
+        stride: s, at least 1; `kernel_size` if None.
+        padding: p, at most half of `kernel_size`.
+        ceil_mode: round the output size up instead of down; a last window that would start beyond
+            the input and its left padding is dropped.
+        count_include_pad: whether padding counts in the divisor.
+        divisor_override: the divisor itself, not zero.
+
+    Returns:
+        (N, C, *o) with o = floor((i + 2 p - k) / s) + 1, of the input's dtype.
+
+    float16 and bfloat16 are summed in float32; integers are divided toward zero, and have no
+    gradient.
+
+    Raises:
+        TypeError: an argument is not a tensor, integer or bool, as its place demands.
+        NotImplementedError: bool, or a dtype NumPy does not have.
+        RuntimeError: shapes do not fit, or a size is out of range.
+
+    Differs from torch: takes integers other than int64, complex numbers, and float16 and bfloat16
+    in three dimensions too.
+
+    Source: `torch.nn.functional.avg_pool2d`.
 
     >>> import torch
     >>> avg_pool2d(torch.arange(4.0).view(1, 2, 2), 2, divisor_override=2)
@@ -94,7 +94,7 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """Average pooling over three spatial axes; all as in `avg_pool1d`.
+    """Average pooling over three spatial axes; all as in `avg_pool2d`.
 
     As in torch, this one alone refuses an input smaller than the kernel where the padding would
     make up for it.
@@ -127,13 +127,13 @@ def _avg_pool(
     sign = np.dtype(np.uint8 if input.dtype is torch.uint8 else np.int8)
     divisor = geometry.divisor_override(divisor_override, sign)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f = geometry.pool(
+    geo = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
     )
-    if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
+    if rank == 3 and any(i < size for i, size in zip(geo.i, k, strict=True)):
         raise RuntimeError(
-            f"kernel_size={geometry.shown(kernel_size)} is more than the unpadded input {f.i}"
+            f"kernel_size={geometry.shown(kernel_size)} is more than the unpadded input {geo.i}"
         )
-    x = input.unsqueeze(0) if f.unbatched else input
-    y: Tensor = operators.avg_pool(x, k, f.s, f.p, ceil_mode, count_include_pad, divisor)
-    return y.squeeze(0) if f.unbatched else y
+    x = input.unsqueeze(0) if geo.unbatched else input
+    y: Tensor = operators.avg_pool(x, k, geo.s, geo.p, ceil_mode, count_include_pad, divisor)
+    return y.squeeze(0) if geo.unbatched else y

@@ -26,7 +26,31 @@ def conv1d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolution of (N, C, *i) with M filters (M, C / groups, *k), here over one spatial axis.
+    """Convolution over one spatial axis; all as in `conv2d`.
+
+    >>> import torch
+    >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]], requires_grad=True)
+    >>> y = conv1d(x, torch.tensor([[[1.0, 10.0]]]), stride=2)
+    >>> y.tolist()  # 1 + 10 * 2, 3 + 10 * 4
+    [[[21.0, 43.0]]]
+    >>> y.sum().backward()
+    >>> x.grad.tolist()
+    [[[1.0, 10.0, 1.0, 10.0]]]
+    """
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@door(F.conv2d)
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution of (N, C, *i) with M filters (M, C / groups, *k), over two spatial axes.
 
         y[n, m, o] = bias[m] + sum over c, k of input[n, c', o s + k d - p] weight[m, c, k]
 
@@ -51,31 +75,7 @@ def conv1d(
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, for the letters; `torch.nn.functional.conv1d`.
-
-    >>> import torch
-    >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]], requires_grad=True)
-    >>> y = conv1d(x, torch.tensor([[[1.0, 10.0]]]), stride=2)
-    >>> y.tolist()  # 1 + 10 * 2, 3 + 10 * 4
-    [[[21.0, 43.0]]]
-    >>> y.sum().backward()
-    >>> x.grad.tolist()
-    [[[1.0, 10.0, 1.0, 10.0]]]
-    """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
-
-
-@door(F.conv2d)
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolution over two spatial axes; all as in `conv1d`.
+    Source: Dumoulin and Visin, arXiv:1603.07285, for the letters; `torch.nn.functional.conv2d`.
 
     >>> import torch
     >>> conv2d(torch.ones(1, 3, 8, 8), torch.ones(6, 1, 3, 3), padding=1, groups=3).shape
@@ -94,7 +94,7 @@ def conv3d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolution over three spatial axes; all as in `conv1d`.
+    """Convolution over three spatial axes; all as in `conv2d`.
 
     >>> import torch
     >>> conv3d(torch.ones(2, 4, 4, 4), torch.ones(5, 2, 1, 3, 3), stride=(1, 2, 2)).shape
@@ -182,18 +182,20 @@ def _conv(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv{rank}d expects {rank + 2}"
         )
-    f = geometry.conv(input.shape, weight.shape, stride, padding, dilation, groups, x_name="input")
-    _arguments.per_filter(bias, f.g * f.m)
-    x = input.unsqueeze(0) if f.unbatched else input
-    if any(before != after for before, after in f.p):  # 'same', an even kernel
+    geo = geometry.conv(
+        input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
+    )
+    _arguments.per_filter(bias, geo.g * geo.m)
+    x = input.unsqueeze(0) if geo.unbatched else input
+    if any(before != after for before, after in geo.p):  # 'same', an even kernel
         if not is_compiling():
             (_warn.__wrapped__ if torch.is_warn_always_enabled() else _warn)()
-        x, p = torch.nn.functional.pad(x, [v for pads in f.p[::-1] for v in pads]), (0,) * rank
+        x, p = torch.nn.functional.pad(x, [v for pads in geo.p[::-1] for v in pads]), (0,) * rank
     else:
-        p = tuple(before for before, _ in f.p)
-    y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, False, (0,) * rank, f.g)
+        p = tuple(before for before, _ in geo.p)
+    y: Tensor = operators.conv(x, weight, bias, geo.s, p, geo.d, False, (0,) * rank, geo.g)
     y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
-    return y.squeeze(0) if f.unbatched else y
+    return y.squeeze(0) if geo.unbatched else y
 
 
 @cache

@@ -154,11 +154,11 @@ def _fractional_max_pool(
         o = _arguments.every_axis("output_size", output_size, rank, 0)
     elif rank == 2 and not isinstance(output_ratio, tuple | list | None):
         raise TypeError(f"output_ratio must be two numbers, got {geometry.shown(output_ratio)}")
-    f, _ = geometry.fractional(input.shape, k, o, output_ratio, x_name="input", channels=1)
-    x = input.unsqueeze(0) if f.unbatched else input
-    u = _samples(samples, input, f, drawn_in)
-    y, indices = operators.fractional_max_pool(x, u, k, f.o)
-    return (y.squeeze(0), indices.squeeze(0)) if f.unbatched else (y, indices)
+    geo, _ = geometry.fractional(input.shape, k, o, output_ratio, x_name="input", channels=1)
+    x = input.unsqueeze(0) if geo.unbatched else input
+    u = _samples(samples, input, geo, drawn_in)
+    y, indices = operators.fractional_max_pool(x, u, k, geo.o)
+    return (y.squeeze(0), indices.squeeze(0)) if geo.unbatched else (y, indices)
 
 
 def _drawn_in(input: Tensor) -> torch.dtype:
@@ -166,11 +166,11 @@ def _drawn_in(input: Tensor) -> torch.dtype:
     return input.dtype if input.is_floating_point() else torch.float64
 
 
-def _samples(samples: Tensor | None, input: Tensor, f: Maps, drawn_in: torch.dtype) -> Tensor:
+def _samples(samples: Tensor | None, input: Tensor, geo: Maps, drawn_in: torch.dtype) -> Tensor:
     """Return one number for every image, channel and axis: those given, or as torch draws them."""
-    rank, dtype = len(f.i), _drawn_in(input)
+    rank, dtype = len(geo.i), _drawn_in(input)
     if samples is None:
-        drawn = torch.rand(f.n, f.c, rank, dtype=drawn_in, device=input.device)
+        drawn = torch.rand(geo.n, geo.c, rank, dtype=drawn_in, device=input.device)
         return drawn.to(dtype)
     _arguments.tensor("_random_samples", samples, _arguments.NUMBERS)
     if samples.dtype != dtype:
@@ -179,9 +179,9 @@ def _samples(samples: Tensor | None, input: Tensor, f: Maps, drawn_in: torch.dty
             f"for an input of dtype {input.dtype}"
         )
     _arguments.together("_random_samples", samples, input)
-    if samples.dim() != 3 or samples.shape[0] < f.n or samples.shape[1:] != (f.c, rank):
+    if samples.dim() != 3 or samples.shape[0] < geo.n or samples.shape[1:] != (geo.c, rank):
         raise RuntimeError(
             f"_random_samples has shape {tuple(samples.shape)}, "
-            f"expected (N, C, rank) = {(f.n, f.c, rank)}"
+            f"expected (N, C, rank) = {(geo.n, geo.c, rank)}"
         )
-    return samples[: f.n]
+    return samples[: geo.n]

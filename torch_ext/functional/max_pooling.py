@@ -24,7 +24,42 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Max pooling of (N, C, *i), here over one spatial axis.
+    """Max pooling over one spatial axis; all as in `max_pool2d`.
+
+    >>> import torch
+    >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
+    (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
+    """
+    pool = max_pool_with_indices if return_indices else _max_pool
+    return pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@door(F.max_pool1d_with_indices)
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Max pooling and its indices; all as in `max_pool2d`, `return_indices` is ignored."""
+    return max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@_overloads.max_pool
+@door(F.max_pool2d)
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Max pooling of (N, C, *i), over two spatial axes.
 
         y[n, c, o] = max over k of input[n, c, o s + k d - p]
 
@@ -52,42 +87,7 @@ def max_pool1d(
     Differs from torch: integers are taken in one dimension too; a window that would hold nothing of
     the input is refused, where torch returns -inf and an index outside.
 
-    Source: `torch.nn.functional.max_pool1d`; Jefkine (2016) for the routing to the winning unit.
-
-    >>> import torch
-    >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
-    (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
-    """
-    pool = max_pool_with_indices if return_indices else _max_pool
-    return pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-@door(F.max_pool1d_with_indices)
-def max_pool1d_with_indices(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
-    return max_pool_with_indices(1, input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-@_overloads.max_pool
-@door(F.max_pool2d)
-def max_pool2d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """Max pooling over two spatial axes; all as in `max_pool1d`.
+    Source: `torch.nn.functional.max_pool2d`; Jefkine (2016) for the routing to the winning unit.
 
     >>> import torch
     >>> max_pool2d(torch.arange(16.0).view(1, 4, 4), 2)
@@ -108,7 +108,7 @@ def max_pool2d_with_indices(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
+    """Max pooling and its indices; all as in `max_pool2d`, `return_indices` is ignored."""
     return max_pool_with_indices(2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
@@ -123,7 +123,7 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Max pooling over three spatial axes; all as in `max_pool1d`.
+    """Max pooling over three spatial axes; all as in `max_pool2d`.
 
     >>> import torch
     >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)
@@ -143,7 +143,7 @@ def max_pool3d_with_indices(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Max pooling and its indices; all as in `max_pool1d`, `return_indices` is ignored."""
+    """Max pooling and its indices; all as in `max_pool2d`, `return_indices` is ignored."""
     return max_pool_with_indices(3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
@@ -173,8 +173,8 @@ def max_pool_with_indices(
     ceil_mode: bool,
 ) -> tuple[Tensor, Tensor]:
     """Pool with indices, which every window must have."""
-    y, indices, f = pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
-    geometry.every_window_has_an_index(f, "input")
+    y, indices, geo = pooled(rank, input, kernel_size, stride, padding, dilation, ceil_mode)
+    geometry.every_window_has_an_index(geo, "input")
     return y, indices
 
 
@@ -191,9 +191,9 @@ def pooled(
     _arguments.tensor("input", input, _arguments.ORDERED)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f = geometry.pool(
+    geo = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
     )
-    x = input.unsqueeze(0) if f.unbatched else input
-    y, indices = operators.max_pool(x, k, f.s, f.p, f.d, ceil_mode)
-    return (y.squeeze(0), indices.squeeze(0), f) if f.unbatched else (y, indices, f)
+    x = input.unsqueeze(0) if geo.unbatched else input
+    y, indices = operators.max_pool(x, k, geo.s, geo.p, geo.d, ceil_mode)
+    return (y.squeeze(0), indices.squeeze(0), geo) if geo.unbatched else (y, indices, geo)

@@ -22,42 +22,8 @@ def lp_pool1d(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Power-average pooling of (N, C, *i), here over one spatial axis.
-
-        y[n, c, o] = (K / count[o]  sum over k of input[n, c, o s + k]^p)^(1/p)
-
-    with K the size of the kernel and count[o] the taps of window o inside the input: K, except at
-    the end in ceil mode. There is no absolute value in it: for odd p a sum may be negative, and its
-    root NaN. p = inf gives the largest |input|, p = -inf the smallest: `max_pool1d`, which then
-    decides about the other arguments.
-
-    Args:
-        input: (N, C, *i), or (C, *i) without a batch; floats.
-        norm_type: p, any number but 0.
-        kernel_size: k, at least 1: in one dimension an integer, else an integer or one for each
-            spatial axis.
-        stride: s, at least 1, an integer or one for each spatial axis; `kernel_size` if None.
-        ceil_mode: round the output size up instead of down; the last window starts in the input.
-
-    Returns:
-        (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype.
-
-    float16 is rounded after each power, average and product, bfloat16 once, at the end. Where the
-    sum of the powers is 0 so is the gradient.
-
-    Raises:
-        TypeError: an argument is not a tensor, number, integer or bool, as its place demands.
-        NotImplementedError: bool, integers, complex, or a dtype NumPy does not have.
-        ValueError: `kernel_size` has the wrong length.
-        ZeroDivisionError: p is 0.
-        RuntimeError: shapes do not fit, or a size is out of range.
-
-    Differs from torch: roots may differ in their last bit; bfloat16 keeps what torch rounds away in
-    between; float16 and bfloat16 are taken in three dimensions too; integers, which torch divides
-    toward zero before the root, are refused, and so is a tensor in place of p.
-
-    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), L2-norm pooling;
-    `torch.nn.functional.lp_pool1d`.
+    """Power-average pooling over one spatial axis; all as in `lp_pool2d`,
+    but that `kernel_size` is an integer.
 
     >>> import torch
     >>> x = torch.tensor([[[3.0, 4.0, -5.0, 0.0]]], requires_grad=True)
@@ -82,7 +48,41 @@ def lp_pool2d(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Power-average pooling over two spatial axes; all as in `lp_pool1d`.
+    """Power-average pooling of (N, C, *i), over two spatial axes.
+
+        y[n, c, o] = (K / count[o]  sum over k of input[n, c, o s + k]^p)^(1/p)
+
+    with K the size of the kernel and count[o] the taps of window o inside the input: K, except at
+    the end in ceil mode. There is no absolute value in it: for odd p a sum may be negative, and its
+    root NaN. p = inf gives the largest |input|, p = -inf the smallest: `max_pool2d`, which then
+    decides about the other arguments.
+
+    Args:
+        input: (N, C, *i), or (C, *i) without a batch; floats.
+        norm_type: p, any number but 0.
+        kernel_size: k, at least 1: an integer, or one for each spatial axis.
+        stride: s, at least 1, an integer or one for each spatial axis; `kernel_size` if None.
+        ceil_mode: round the output size up instead of down; the last window starts in the input.
+
+    Returns:
+        (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype.
+
+    float16 is rounded after each power, average and product, bfloat16 once, at the end. Where the
+    sum of the powers is 0 so is the gradient.
+
+    Raises:
+        TypeError: an argument is not a tensor, number, integer or bool, as its place demands.
+        NotImplementedError: bool, integers, complex, or a dtype NumPy does not have.
+        ValueError: `kernel_size` has the wrong length.
+        ZeroDivisionError: p is 0.
+        RuntimeError: shapes do not fit, or a size is out of range.
+
+    Differs from torch: roots may differ in their last bit; bfloat16 keeps what torch rounds away in
+    between; float16 and bfloat16 are taken in three dimensions too; integers, which torch divides
+    toward zero before the root, are refused, and so is a tensor in place of p.
+
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), L2-norm pooling;
+    `torch.nn.functional.lp_pool2d`.
 
     >>> import torch
     >>> lp_pool2d(torch.ones(1, 3, 3), 1, 2, ceil_mode=True)  # sums, scaled up where a window ends
@@ -103,7 +103,7 @@ def lp_pool3d(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Power-average pooling over three spatial axes; all as in `lp_pool1d`.
+    """Power-average pooling over three spatial axes; all as in `lp_pool2d`.
 
     As in torch, and as in `avg_pool3d`, an input smaller than the kernel is refused in ceil mode
     too.
@@ -147,13 +147,13 @@ def _lp_pool(
     _arguments.tensor("input", input, _arguments.FLOATS)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    f = geometry.pool(
+    geo = geometry.pool(
         input.shape, k, _arguments.pool_stride(stride), 0, 1, ceil_mode, x_name="input"
     )
-    if rank == 3 and any(i < size for i, size in zip(f.i, k, strict=True)):
+    if rank == 3 and any(i < size for i, size in zip(geo.i, k, strict=True)):
         raise RuntimeError(
-            f"kernel_size={geometry.shown(kernel_size)} is more than the input {f.i}"
+            f"kernel_size={geometry.shown(kernel_size)} is more than the input {geo.i}"
         )
-    x = input.unsqueeze(0) if f.unbatched else input
-    y: Tensor = operators.lp_pool(x, p, k, f.s, ceil_mode)
-    return y.squeeze(0) if f.unbatched else y
+    x = input.unsqueeze(0) if geo.unbatched else input
+    y: Tensor = operators.lp_pool(x, p, k, geo.s, ceil_mode)
+    return y.squeeze(0) if geo.unbatched else y

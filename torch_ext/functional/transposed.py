@@ -22,7 +22,30 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Tensor:
-    """Transposed convolution of (N, C, *i) with weights (C, M / groups, *k), over one spatial axis.
+    """Transposed convolution over one spatial axis; all as in `conv_transpose2d`.
+
+    >>> import torch
+    >>> x, w = torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> conv_transpose1d(x, w, stride=2).tolist()
+    [[[1.0, 2.0, 13.0, 20.0, 30.0]]]
+    """
+    return _conv_transpose(
+        1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+@door(F.conv_transpose2d)
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Transposed convolution of (N, C, *i) with weights (C, M / groups, *k), over two spatial axes.
 
         y[n, m', o] = bias[m'] + sum over c, i, k with i s + k d - p = o
                       of input[n, c, i] weight[c, m, k]
@@ -55,30 +78,7 @@ def conv_transpose1d(
     Differs from torch: takes integers other than int64; refuses a bias of another dtype in one and
     two dimensions too.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, section 4; `torch.nn.functional.conv_transpose1d`.
-
-    >>> import torch
-    >>> x, w = torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]])
-    >>> conv_transpose1d(x, w, stride=2).tolist()
-    [[[1.0, 2.0, 13.0, 20.0, 30.0]]]
-    """
-    return _conv_transpose(
-        1, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
-
-@door(F.conv_transpose2d)
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-) -> Tensor:
-    """Transposed convolution over two spatial axes; all as in `conv_transpose1d`.
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4; `torch.nn.functional.conv_transpose2d`.
 
     >>> import torch
     >>> x, w = torch.ones(1, 4, 3, 3), torch.ones(4, 3, 2, 2)
@@ -101,7 +101,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Tensor:
-    """Transposed convolution over three spatial axes; all as in `conv_transpose1d`.
+    """Transposed convolution over three spatial axes; all as in `conv_transpose2d`.
 
     >>> import torch
     >>> conv_transpose3d(torch.ones(2, 4, 4, 4), torch.ones(2, 5, 1, 3, 3), stride=(1, 2, 2)).shape
@@ -135,12 +135,12 @@ def _conv_transpose(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv_transpose{rank}d expects {rank + 2}"
         )
-    f = geometry.conv_transpose(
+    geo = geometry.conv_transpose(
         input.shape, weight.shape, stride, padding, output_padding, groups, dilation, x_name="input"
     )
-    _arguments.per_filter(bias, f.g * f.c)
-    x = input.unsqueeze(0) if f.unbatched else input
-    p = tuple(before for before, _ in f.p)
+    _arguments.per_filter(bias, geo.g * geo.c)
+    x = input.unsqueeze(0) if geo.unbatched else input
+    p = tuple(before for before, _ in geo.p)
     a = geometry.per_axis("output_padding", output_padding, rank, 0)
-    y: Tensor = operators.conv(x, weight, bias, f.s, p, f.d, True, a, f.g)
-    return y.squeeze(0) if f.unbatched else y
+    y: Tensor = operators.conv(x, weight, bias, geo.s, p, geo.d, True, a, geo.g)
+    return y.squeeze(0) if geo.unbatched else y

@@ -23,7 +23,25 @@ def max_unpool1d(
     padding: Ints = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Partial inverse of `max_pool1d` for (N, C, *i), here over one spatial axis.
+    """Partial inverse of `max_pool1d`; all as in `max_unpool2d`.
+
+    >>> import torch
+    >>> max_unpool1d(torch.tensor([[[5.0, 7.0]]]), torch.tensor([[[1, 2]]]), 2)
+    tensor([[[0., 5., 7., 0.]]])
+    """
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+@door(F.max_unpool2d)
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Partial inverse of `max_pool2d` for (N, C, *i), over two spatial axes.
 
         y[n, c, indices[n, c, i]] = input[n, c, i], and 0 elsewhere
 
@@ -32,7 +50,7 @@ def max_unpool1d(
 
     Args:
         input: (N, C, *i), or (C, *i) without a batch.
-        indices: flat positions in the output, int64, of the shape of the input, as `max_pool1d`
+        indices: flat positions in the output, int64, of the shape of the input, as `max_pool2d`
             returns them.
         kernel_size: k of the pool that is undone, at least 1: an integer, or one for each spatial
             axis, as stride and padding.
@@ -56,25 +74,7 @@ def max_unpool1d(
     integers, and options of a wrong length that torch overlooks or trips over.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2013), the
-    switches; `torch.nn.functional.max_unpool1d`.
-
-    >>> import torch
-    >>> max_unpool1d(torch.tensor([[[5.0, 7.0]]]), torch.tensor([[[1, 2]]]), 2)
-    tensor([[[0., 5., 7., 0.]]])
-    """
-    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
-
-
-@door(F.max_unpool2d)
-def max_unpool2d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
-    """Partial inverse of `max_pool2d`; all as in `max_unpool1d`.
+    switches; `torch.nn.functional.max_unpool2d`.
 
     >>> import torch
     >>> max_unpool2d(torch.tensor([[[7.0]]]), torch.tensor([[[3]]]), 2, output_size=(2, 3))
@@ -93,7 +93,7 @@ def max_unpool3d(
     padding: Ints = 0,
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Partial inverse of `max_pool3d`; all as in `max_unpool1d`.
+    """Partial inverse of `max_pool3d`; all as in `max_unpool2d`.
 
     >>> import torch
     >>> max_unpool3d(torch.ones(2, 1, 2, 3), torch.tensor([0, 4]).expand(2, 1, 3, 2).mT, 2).shape
@@ -129,7 +129,7 @@ def _max_unpool(
     k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
     s = k if stride is None else _arguments.every_axis("stride", stride, rank, 1)
     p = _arguments.every_axis("padding", padding, rank, 0)
-    f = geometry.unpool(input.shape, k, s, p, output_size, x_name="input", channels=1)
-    x, at = (input.unsqueeze(0), indices.unsqueeze(0)) if f.unbatched else (input, indices)
-    y: Tensor = operators.max_unpool(x, at, k, s, p, f.o)
-    return y.squeeze(0) if f.unbatched else y
+    geo = geometry.unpool(input.shape, k, s, p, output_size, x_name="input", channels=1)
+    x, at = (input.unsqueeze(0), indices.unsqueeze(0)) if geo.unbatched else (input, indices)
+    y: Tensor = operators.max_unpool(x, at, k, s, p, geo.o)
+    return y.squeeze(0) if geo.unbatched else y

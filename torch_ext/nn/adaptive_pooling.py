@@ -8,7 +8,10 @@ from torch_ext.nn.scripting import Unscriptable
 
 
 class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, Unscriptable):
-    """`torch.nn.AdaptiveAvgPool1d` by `torch_ext.functional.adaptive_avg_pool1d`."""
+    """As `AdaptiveAvgPool2d`, over one spatial axis.
+
+    `torch.nn.AdaptiveAvgPool1d` by `torch_ext.functional.adaptive_avg_pool1d`.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the averages."""
@@ -16,7 +19,18 @@ class AdaptiveAvgPool1d(nn.AdaptiveAvgPool1d, Unscriptable):
 
 
 class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, Unscriptable):
-    """`torch.nn.AdaptiveAvgPool2d` by `torch_ext.functional.adaptive_avg_pool2d`."""
+    """`torch.nn.AdaptiveAvgPool2d` by `torch_ext.functional.adaptive_avg_pool2d`.
+
+    A subclass of torch's, as `Conv2d` is.
+
+    (N, C, H, W) -> (N, C, *output_size), or both without N; None keeps the size of an axis.
+
+    In forward, raises as `torch_ext.functional.adaptive_avg_pool2d`. `torch.jit.script` is refused.
+
+    >>> import torch
+    >>> AdaptiveAvgPool2d((1, None))(torch.arange(4.0).view(1, 2, 2))
+    tensor([[[1., 2.]]])
+    """
 
     output_size: int | tuple[int | None, int | None]
 
@@ -26,7 +40,10 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d, Unscriptable):
 
 
 class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, Unscriptable):
-    """`torch.nn.AdaptiveAvgPool3d` by `torch_ext.functional.adaptive_avg_pool3d`."""
+    """As `AdaptiveAvgPool2d`, over three spatial axes.
+
+    `torch.nn.AdaptiveAvgPool3d` by `torch_ext.functional.adaptive_avg_pool3d`.
+    """
 
     output_size: int | tuple[int | None, int | None, int | None]
 
@@ -36,7 +53,10 @@ class AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d, Unscriptable):
 
 
 class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, Unscriptable):
-    """`torch.nn.AdaptiveMaxPool1d` by `torch_ext.functional.adaptive_max_pool1d`."""
+    """As `AdaptiveMaxPool2d`, over one spatial axis.
+
+    `torch.nn.AdaptiveMaxPool1d` by `torch_ext.functional.adaptive_max_pool1d`.
+    """
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
@@ -47,7 +67,18 @@ class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, Unscriptable):
 
 
 class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
-    """`torch.nn.AdaptiveMaxPool2d` by `torch_ext.functional.adaptive_max_pool2d`."""
+    """`torch.nn.AdaptiveMaxPool2d` by `torch_ext.functional.adaptive_max_pool2d`.
+
+    A subclass of torch's, as `Conv2d` is.
+
+    (N, C, H, W) -> (N, C, *output_size), or both without N; two of them with `return_indices`.
+
+    In forward, raises as `torch_ext.functional.adaptive_max_pool2d`. `torch.jit.script` is refused.
+
+    >>> import torch
+    >>> AdaptiveMaxPool2d(1)(torch.arange(4.0).view(1, 2, 2))
+    tensor([[[3.]]])
+    """
 
     output_size: int | tuple[int | None, int | None]
 
@@ -60,7 +91,10 @@ class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
 
 
 class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, Unscriptable):
-    """`torch.nn.AdaptiveMaxPool3d` by `torch_ext.functional.adaptive_max_pool3d`."""
+    """As `AdaptiveMaxPool2d`, over three spatial axes.
+
+    `torch.nn.AdaptiveMaxPool3d` by `torch_ext.functional.adaptive_max_pool3d`.
+    """
 
     output_size: int | tuple[int | None, int | None, int | None]
 

@@ -10,7 +10,10 @@ Padding = str | tuple[int, ...]
 
 
 class Conv1d(nn.Conv1d, Unscriptable):
-    """`torch.nn.Conv1d` by `torch_ext.functional.conv1d`."""
+    """As `Conv2d`, over one spatial axis.
+
+    `torch.nn.Conv1d` by `torch_ext.functional.conv1d`.
+    """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x, p = _padded(self, input)
@@ -18,7 +21,21 @@ class Conv1d(nn.Conv1d, Unscriptable):
 
 
 class Conv2d(nn.Conv2d, Unscriptable):
-    """`torch.nn.Conv2d` by `torch_ext.functional.conv2d`."""
+    """`torch.nn.Conv2d` by `torch_ext.functional.conv2d`.
+
+    A subclass of torch's: constructor, parameters, state_dict, repr and pickling are its, the
+    forward alone is the reference's. Padding modes other than zeros pad with torch first.
+
+    (N, C, H, W) -> (N, M, H', W'), or both without N; H' = floor((H + 2 p - d (k - 1) - 1) / s) +
+    1.
+
+    In forward, raises as `torch_ext.functional.conv2d`. `torch.jit.script` is refused.
+
+    >>> import torch
+    >>> layer = Conv2d(3, 8, 3, stride=2, padding=1)
+    >>> layer(torch.ones(4, 3, 9, 9)).shape
+    torch.Size([4, 8, 5, 5])
+    """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x, p = _padded(self, input)
@@ -26,7 +43,10 @@ class Conv2d(nn.Conv2d, Unscriptable):
 
 
 class Conv3d(nn.Conv3d, Unscriptable):
-    """`torch.nn.Conv3d` by `torch_ext.functional.conv3d`."""
+    """As `Conv2d`, over three spatial axes.
+
+    `torch.nn.Conv3d` by `torch_ext.functional.conv3d`.
+    """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         x, p = _padded(self, input)

@@ -8,7 +8,19 @@ from torch_ext.nn.scripting import Unscriptable
 
 
 class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
-    """`torch.nn.FractionalMaxPool2d` by `torch_ext.functional.fractional_max_pool2d`."""
+    """`torch.nn.FractionalMaxPool2d` by `torch_ext.functional.fractional_max_pool2d`.
+
+    A subclass of torch's, as `Conv2d` is. Without samples of its own every call draws new windows.
+
+    (N, C, H, W) -> (N, C, *output_size), or both without N; two of them with `return_indices`.
+
+    In forward, raises as `torch_ext.functional.fractional_max_pool2d`. `torch.jit.script` is
+    refused.
+
+    >>> import torch
+    >>> FractionalMaxPool2d(2, output_size=(3, 3))(torch.ones(1, 2, 7, 7)).shape
+    torch.Size([1, 2, 3, 3])
+    """
 
     output_ratio: tuple[float, float]
     _random_samples: Tensor | None
@@ -27,7 +39,10 @@ class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
 
 
 class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
-    """`torch.nn.FractionalMaxPool3d` by `torch_ext.functional.fractional_max_pool3d`."""
+    """As `FractionalMaxPool2d`, over three spatial axes.
+
+    `torch.nn.FractionalMaxPool3d` by `torch_ext.functional.fractional_max_pool3d`.
+    """
 
     _random_samples: Tensor | None
 

@@ -13,7 +13,10 @@ Pooled = Tensor | tuple[Tensor, Tensor]  # with the indices, if the layer's `ret
 
 
 class MaxPool1d(nn.MaxPool1d, Unscriptable):
-    """`torch.nn.MaxPool1d` by `torch_ext.functional.max_pool1d`."""
+    """As `MaxPool2d`, over one spatial axis.
+
+    `torch.nn.MaxPool1d` by `torch_ext.functional.max_pool1d`.
+    """
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
@@ -30,7 +33,20 @@ class MaxPool1d(nn.MaxPool1d, Unscriptable):
 
 
 class MaxPool2d(nn.MaxPool2d, Unscriptable):
-    """`torch.nn.MaxPool2d` by `torch_ext.functional.max_pool2d`."""
+    """`torch.nn.MaxPool2d` by `torch_ext.functional.max_pool2d`.
+
+    A subclass of torch's, as `Conv2d` is: its constructor takes `return_indices` before
+    `ceil_mode`.
+
+    (N, C, H, W) -> (N, C, H', W'), or both without N; two of them with `return_indices`.
+
+    In forward, raises as `torch_ext.functional.max_pool2d`. `torch.jit.script` is refused.
+
+    >>> import torch
+    >>> MaxPool2d(2)(torch.arange(16.0).view(1, 4, 4))
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
+    """
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
@@ -47,7 +63,10 @@ class MaxPool2d(nn.MaxPool2d, Unscriptable):
 
 
 class MaxPool3d(nn.MaxPool3d, Unscriptable):
-    """`torch.nn.MaxPool3d` by `torch_ext.functional.max_pool3d`."""
+    """As `MaxPool2d`, over three spatial axes.
+
+    `torch.nn.MaxPool3d` by `torch_ext.functional.max_pool3d`.
+    """
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""

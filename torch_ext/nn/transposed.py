@@ -7,7 +7,10 @@ from torch_ext.nn.scripting import Unscriptable
 
 
 class ConvTranspose1d(nn.ConvTranspose1d, Unscriptable):
-    """`torch.nn.ConvTranspose1d` by `torch_ext.functional.conv_transpose1d`."""
+    """As `ConvTranspose2d`, over one spatial axis.
+
+    `torch.nn.ConvTranspose1d` by `torch_ext.functional.conv_transpose1d`.
+    """
 
     padding: tuple[int, ...]
 
@@ -20,7 +23,20 @@ class ConvTranspose1d(nn.ConvTranspose1d, Unscriptable):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d, Unscriptable):
-    """`torch.nn.ConvTranspose2d` by `torch_ext.functional.conv_transpose2d`."""
+    """`torch.nn.ConvTranspose2d` by `torch_ext.functional.conv_transpose2d`.
+
+    A subclass of torch's, as `Conv2d` is; `output_size` picks one of the sizes that the stride
+    allows.
+
+    (N, C, H, W) -> (N, M, H', W'), or both without N; H' = (H - 1) s - 2 p + d (k - 1) + a + 1.
+
+    In forward, raises as `torch_ext.functional.conv_transpose2d`. `torch.jit.script` is refused.
+
+    >>> import torch
+    >>> layer = ConvTranspose2d(3, 8, 3, stride=2)
+    >>> layer(torch.ones(1, 3, 4, 4)).shape, layer(torch.ones(1, 3, 4, 4), [10, 10]).shape
+    (torch.Size([1, 8, 9, 9]), torch.Size([1, 8, 10, 10]))
+    """
 
     padding: tuple[int, ...]
 
@@ -33,7 +49,10 @@ class ConvTranspose2d(nn.ConvTranspose2d, Unscriptable):
 
 
 class ConvTranspose3d(nn.ConvTranspose3d, Unscriptable):
-    """`torch.nn.ConvTranspose3d` by `torch_ext.functional.conv_transpose3d`."""
+    """As `ConvTranspose2d`, over three spatial axes.
+
+    `torch.nn.ConvTranspose3d` by `torch_ext.functional.conv_transpose3d`.
+    """
 
     padding: tuple[int, ...]
 

@@ -53,11 +53,11 @@ def fake_scatter(input_shape: Sizes, indices: Tensor, grad_output: Tensor, rank:
 def max_pool(x: Tensor, k: Sizes, s: Sizes, p: Sizes, d: Sizes, ceil_mode: bool) -> Pair:
     """The largest x of every window, and where it was: -1 where the window holds no element."""
     array = to_array(x)
-    f = geometry.pool(array.shape, k, s, p, d, ceil_mode)
-    if geometry.every_window_holds(f):
+    geo = geometry.pool(array.shape, k, s, p, d, ceil_mode)
+    if geometry.every_window_holds(geo):
         best, at = refconv.max_pool(array, k, s, p, d, ceil_mode, return_indices=True)
     else:
-        best, at = (each.reshape(f.y_shape) for each in winners(f, array))
+        best, at = (each.reshape(geo.y_shape) for each in winners(geo, array))
     y, indices = pair(best, at, x)
     return strides.like(y, x), strides.like(indices, x)
 
