@@ -11,8 +11,12 @@ One letter map everywhere (the spatial letters are those of Dumoulin and Visin, 
 
     i o k s p d a     input, output and kernel size, stride, padding, dilation, output padding
     N C M G           images, input channels, output channels (filters), groups
+    n g c m           the same of a geometry: images, groups, channels and filters of one group
     x w b y           input, weight, bias, output
     gx gw gb gy       the gradients of a scalar for x, w, b, y; ggx ... the next order
+    geo plan xp       a call's checked geometry; its cut into tiles; the library of its arrays
+    u S               half the distance from 1 to the next number, the sum of |terms|: of a bound
+                      (in fractional pooling u is the random numbers that place the windows)
 
 Every name here has a twin of the same signature in `refconv.direct`: the definition, as loops.
 """

@@ -26,8 +26,8 @@ class Conv2d(nn.Conv2d, Unscriptable):
     A subclass of torch's: constructor, parameters, state_dict, repr and pickling are its, the
     forward alone is the reference's. Padding modes other than zeros pad with torch first.
 
-    (N, C, H, W) -> (N, M, H', W'), or both without N; H' = floor((H + 2 p - d (k - 1) - 1) / s) +
-    1.
+    (N, C, H, W) -> (N, M, H', W'), or both without N,
+    H' = floor((H + 2 p - d (k - 1) - 1) / s) + 1.
 
     In forward, raises as `torch_ext.functional.conv2d`. `torch.jit.script` is refused.
 

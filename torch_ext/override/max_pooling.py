@@ -4,6 +4,7 @@
 As in `torch_ext.override.convolution`, whoever calls differentiates.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,11 @@ from torch_ext.functional import max_pooling
 from torch_ext.override.layouts import images, like
 
 Pair = tuple[Tensor, Tensor]
+
+PUBLIC: dict[int, Callable[..., Pair]] = {
+    2: functional.max_pool2d_with_indices,
+    3: functional.max_pool3d_with_indices,
+}
 
 
 def max_pool2d_with_indices(input: Tensor, *window: Any) -> Pair:
@@ -32,8 +38,7 @@ def _max_pool_with_indices(rank: int, input: Tensor, *window: Any) -> Pair:
         window = (*window, *defaults[len(window) - 1 :])
         y, indices, _ = max_pooling.pooled(rank, input, *window)
     except (TypeError, ValueError, RuntimeError):
-        public = getattr(functional, f"max_pool{rank}d_with_indices")
-        return public(input, *window)  # type: ignore[no-any-return]
+        return PUBLIC[rank](input, *window)
     return y, indices
 
 
