@@ -16,7 +16,6 @@ from refconv.geometry.arguments import (
     array,
     as_x,
     as_y,
-    batched,
     flag,
     integer,
     integers,
@@ -28,23 +27,21 @@ from refconv.geometry.arguments import (
     positions_as_y,
     result,
     rounded,
-    same_dtype,
     summing,
 )
-from refconv.geometry.average_pooling import divisor, divisor_override
-from refconv.geometry.convolution import Conv, conv, conv_bias, conv_padding, grad_bias
+from refconv.geometry.average_pooling import divisor_override
+from refconv.geometry.convolution import Conv, conv, conv_bias, grad_bias
 from refconv.geometry.folding import fold, unfold
 from refconv.geometry.fractional_pooling import Ratios, fractional, samples
 from refconv.geometry.max_pooling import (
     Pool,
     every_window_has_an_index,
     every_window_holds,
-    indices,
     pool,
     selection,
 )
 from refconv.geometry.messages import shown
-from refconv.geometry.padding import Pad, fill_value, pad
+from refconv.geometry.padding import Pad, pad
 from refconv.geometry.power_pooling import norm_type_of
 from refconv.geometry.transposed import conv_transpose
 from refconv.geometry.unpooling import unpool
@@ -64,22 +61,17 @@ __all__ = [
     "array",
     "as_x",
     "as_y",
-    "batched",
     "conv",
     "conv_bias",
-    "conv_padding",
     "conv_transpose",
-    "divisor",
     "divisor_override",
     "every_window_has_an_index",
     "every_window_holds",
-    "fill_value",
     "flag",
     "fold",
     "fractional",
     "given",
     "grad_bias",
-    "indices",
     "integer",
     "integers",
     "is_integer",
@@ -93,7 +85,6 @@ __all__ = [
     "positions_as_y",
     "result",
     "rounded",
-    "same_dtype",
     "samples",
     "selection",
     "shown",
