@@ -120,9 +120,9 @@ def test_an_exception_that_is_not_ours_goes_through():
 @pytest.mark.parametrize("seed", range(4))
 def test_asking_is_safe(seed):
     """Whatever is asked, in 5,000 odd calls: torch does not crash, nor take long, nor memory."""
-    script = Path(__file__).parents[1] / "support/asking.py"
-    command = [sys.executable, str(script), str(seed), "5000"]
-    found = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "support.asking", str(seed), "5000"]
+    tests = Path(__file__).parents[1]
+    found = subprocess.run(command, cwd=tests, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-2000:]
     calls, refused, longest, megabytes = map(float, found.stdout.split())
     assert calls == 5000
