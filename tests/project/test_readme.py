@@ -1,4 +1,4 @@
-"""Every Python block of the README and of the pages in docs/ runs, in order, as it stands."""
+"""Every Python block of the README and of other pages runs, in order, as it stands."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "tests" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(page: Path) -> list[str]:
@@ -20,14 +25,14 @@ def test_pages_have_blocks() -> None:
     assert len(blocks(ROOT / "docs" / "differences.md")) >= 4
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_blocks_run(page: Path) -> None:
     namespace: dict[str, Any] = {}
     for block in blocks(page):
         exec(compile(block, str(page), "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     paths = re.findall(r"`((?:refconv|torch_ext|scripts|tests|docs)/[\w/.]+)`", text)
