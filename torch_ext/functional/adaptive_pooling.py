@@ -165,7 +165,7 @@ def _adaptive_avg_pool(rank: int, input: Tensor, output_size: Outputs) -> Tensor
     _arguments.tensor("input", input, _arguments.NUMBERS)
     o, unbatched = _outputs(rank, input, output_size, channels=1 if rank == 3 else 0)
     x = input.unsqueeze(0) if unbatched else input
-    y: Tensor = operators.adaptive_avg_pool(x, o)
+    y = operators.adaptive_avg_pool(x, o)
     return y.squeeze(0) if unbatched else y
 
 

@@ -135,5 +135,5 @@ def _avg_pool(
             f"kernel_size={geometry.shown(kernel_size)} is more than the unpadded input {geo.i}"
         )
     x = input.unsqueeze(0) if geo.unbatched else input
-    y: Tensor = operators.avg_pool(x, k, geo.s, geo.p, ceil_mode, count_include_pad, divisor)
+    y = operators.avg_pool(x, k, geo.s, geo.p, ceil_mode, count_include_pad, divisor)
     return y.squeeze(0) if geo.unbatched else y

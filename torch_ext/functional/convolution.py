@@ -156,7 +156,7 @@ def _conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
     if geometry.integer("pad", pad) < 0:
         raise RuntimeError(f"pad must be at least 0, got {geometry.shown(pad)}")
     x, w = input.permute(1, 2, 0), weight.permute(2, 1, 0)  # (B, C, T), (M, C, k)
-    y: Tensor = _conv(1, x, w, bias, 1, pad, 1, 1)
+    y = _conv(1, x, w, bias, 1, pad, 1, 1)
     return y.permute(2, 0, 1).contiguous()
 
 
@@ -193,7 +193,7 @@ def _conv(
         x, p = torch.nn.functional.pad(x, [v for pads in geo.p[::-1] for v in pads]), (0,) * rank
     else:
         p = tuple(before for before, _ in geo.p)
-    y: Tensor = operators.conv(x, weight, bias, geo.s, p, geo.d, False, (0,) * rank, geo.g)
+    y = operators.conv(x, weight, bias, geo.s, p, geo.d, False, (0,) * rank, geo.g)
     y = y if weight.shape[1] else y[:, :0]  # no input channels: torch has no output channels then
     return y.squeeze(0) if geo.unbatched else y
 

@@ -111,7 +111,7 @@ def _unfold(
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
     geo = geometry.unfold(input.shape, k, d, p, s, x_name="input")
     x = input.unsqueeze(0) if geo.unbatched else input
-    cols: Tensor = operators.unfold(x, k, d, p, s)
+    cols = operators.unfold(x, k, d, p, s)
     return cols.squeeze(0) if geo.unbatched else cols
 
 
@@ -130,7 +130,7 @@ def _fold(
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
     geo = geometry.fold(input.shape, i, k, d, p, s, cols_name="input")
     cols = input.unsqueeze(0) if geo.unbatched else input
-    x: Tensor = operators.fold(cols, i, k, d, p, s)
+    x = operators.fold(cols, i, k, d, p, s)
     return x.squeeze(0) if geo.unbatched else x
 
 

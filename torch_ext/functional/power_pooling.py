@@ -155,5 +155,5 @@ def _lp_pool(
             f"kernel_size={geometry.shown(kernel_size)} is more than the input {geo.i}"
         )
     x = input.unsqueeze(0) if geo.unbatched else input
-    y: Tensor = operators.lp_pool(x, p, k, geo.s, ceil_mode)
+    y = operators.lp_pool(x, p, k, geo.s, ceil_mode)
     return y.squeeze(0) if geo.unbatched else y

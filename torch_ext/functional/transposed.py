@@ -142,5 +142,5 @@ def _conv_transpose(
     x = input.unsqueeze(0) if geo.unbatched else input
     p = tuple(before for before, _ in geo.p)
     a = geometry.per_axis("output_padding", output_padding, rank, 0)
-    y: Tensor = operators.conv(x, weight, bias, geo.s, p, geo.d, True, a, geo.g)
+    y = operators.conv(x, weight, bias, geo.s, p, geo.d, True, a, geo.g)
     return y.squeeze(0) if geo.unbatched else y

@@ -131,5 +131,5 @@ def _max_unpool(
     p = _arguments.every_axis("padding", padding, rank, 0)
     geo = geometry.unpool(input.shape, k, s, p, output_size, x_name="input", channels=1)
     x, at = (input.unsqueeze(0), indices.unsqueeze(0)) if geo.unbatched else (input, indices)
-    y: Tensor = operators.max_unpool(x, at, k, s, p, geo.o)
+    y = operators.max_unpool(x, at, k, s, p, geo.o)
     return y.squeeze(0) if geo.unbatched else y

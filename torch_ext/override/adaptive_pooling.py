@@ -19,5 +19,5 @@ def adaptive_avg_pool3d_backward(grad_output: Tensor, input: Tensor) -> Tensor:
 def _adaptive_avg_pool_backward(rank: int, grad_output: Tensor, input: Tensor) -> Tensor:
     """gx = A^T gy."""
     x, gy = images(rank, input), images(rank, grad_output)
-    gx: Tensor = operators.adaptive_avg_pool_grad(x.shape, gy, gy.shape[2:])
+    gx = operators.adaptive_avg_pool_grad(x.shape, gy, gy.shape[2:])
     return like(gx.view(input.shape), input)

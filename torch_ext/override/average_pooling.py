@@ -40,7 +40,7 @@ def _avg_pool_backward(
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
     s = k if stride in ([], ()) else geometry.per_axis("stride", stride, rank, 1)
     p = geometry.per_axis("padding", padding, rank, 0)
-    gx: Tensor = operators.avg_pool_grad(
+    gx = operators.avg_pool_grad(
         x.shape, gy, k, s, p, ceil_mode, count_include_pad, divisor_override
     )
     return like(gx.view(input.shape), input)

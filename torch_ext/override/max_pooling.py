@@ -55,5 +55,5 @@ def max_pool3d_backward(grad_output: Tensor, input: Tensor, *window: Any) -> Ten
 def _scatter(rank: int, grad_output: Tensor, input: Tensor, indices: Tensor) -> Tensor:
     """gx = S^T gy."""
     x, gy, at = (images(rank, each) for each in (input, grad_output, indices))
-    gx: Tensor = operators.max_pool_scatter(x.shape, at, gy, rank)
+    gx = operators.max_pool_scatter(x.shape, at, gy, rank)
     return like(gx.view(input.shape), input)
