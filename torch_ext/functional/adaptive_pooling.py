@@ -41,7 +41,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
 
     Returns:
         (N, C, *O), of the input's dtype. float16 and bfloat16 are summed in float32; integers are
-        divided toward zero, and have no gradient.
+        divided toward zero, and have no gradient. Its channels lie last in memory if those of a
+        batched input do.
 
     Raises:
         TypeError: an argument is not a tensor, or not an integer.
@@ -49,10 +50,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
         ValueError: in two and three dimensions, with a sequence, the input has too few axes.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: takes integers and complex numbers too; where there are no outputs the
-    gradient is 0, not refused.
-
-    Source: `torch.nn.functional.adaptive_avg_pool2d`.
+    Counterpart of `torch.nn.functional.adaptive_avg_pool2d`. Differs from torch: takes integers and
+    complex numbers too; where there are no outputs the gradient is 0, not refused.
 
     >>> import torch
     >>> adaptive_avg_pool2d(torch.arange(4.0).view(1, 2, 2), (1, None))
@@ -109,16 +108,15 @@ def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: boo
         return_indices: also return where in the flattened spatial axes each maximum was, int64.
 
     Returns:
-        (N, C, *O), of the input's dtype, or two of them.
+        (N, C, *O), of the input's dtype, and the indices, int64, if `return_indices`. Their
+        channels lie last in memory if those of a batched input do.
 
     Raises:
         TypeError, ValueError, RuntimeError: as `adaptive_avg_pool2d`.
         NotImplementedError: bool, complex, or a dtype NumPy does not have.
 
-    Differs from torch: takes integers too; where there are no outputs the gradient is 0, not
-    refused.
-
-    Source: `torch.nn.functional.adaptive_max_pool2d`.
+    Counterpart of `torch.nn.functional.adaptive_max_pool2d`. Differs from torch: takes integers
+    too; where there are no outputs the gradient is 0, not refused.
 
     >>> import torch
     >>> adaptive_max_pool2d(torch.arange(4.0).view(1, 2, 2), (None, 1))

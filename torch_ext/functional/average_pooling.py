@@ -60,7 +60,8 @@ def avg_pool2d(
         divisor_override: the divisor itself, not zero.
 
     Returns:
-        (N, C, *o) with o = floor((i + 2 p - k) / s) + 1, of the input's dtype.
+        (N, C, *o) with o = floor((i + 2 p - k) / s) + 1, of the input's dtype. Its channels lie
+        last in memory if those of a batched input do.
 
     float16 and bfloat16 are summed in float32; integers are divided toward zero, and have no
     gradient.
@@ -70,10 +71,8 @@ def avg_pool2d(
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: takes integers other than int64, complex numbers, and float16 and bfloat16
-    in three dimensions too.
-
-    Source: `torch.nn.functional.avg_pool2d`.
+    Counterpart of `torch.nn.functional.avg_pool2d`. Differs from torch: takes integers other than
+    int64, complex numbers, and float16 and bfloat16 in three dimensions too.
 
     >>> import torch
     >>> avg_pool2d(torch.arange(4.0).view(1, 2, 2), 2, divisor_override=2)

@@ -65,7 +65,8 @@ def conv2d(
         groups: divides C and M.
 
     Returns:
-        (N, M, *o) with o = floor((i + 2 p - d (k - 1) - 1) / s) + 1, of the input's dtype.
+        (N, M, *o) with o = floor((i + 2 p - d (k - 1) - 1) / s) + 1, of the input's dtype. Its
+        channels lie last in memory if those of a batched input or of the weight do.
 
     float16 and bfloat16 are summed in float32 and rounded once. Integers are taken, and wrap, but
     have no gradient.
@@ -75,7 +76,10 @@ def conv2d(
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, for the letters; `torch.nn.functional.conv2d`.
+    Counterpart of `torch.nn.functional.conv2d`. Differs from torch: no zero of the padding is
+    multiplied, so that values that are not finite give what the equation says, always.
+
+    Source: Dumoulin and Visin, arXiv:1603.07285, for the letters.
 
     >>> import torch
     >>> conv2d(torch.ones(1, 3, 8, 8), torch.ones(6, 1, 3, 3), padding=1, groups=3).shape
@@ -125,10 +129,8 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
-    Differs from torch: refuses a negative `pad`, a bias of another dtype, and sizes of 0 other than
-    the batch's, the output's included.
-
-    Source: `torch.nn.functional.conv_tbc`.
+    Counterpart of `torch.nn.functional.conv_tbc`. Differs from torch: refuses a negative `pad`, a
+    bias of another dtype, and sizes of 0 other than the batch's, the output's included.
 
     >>> import torch
     >>> x, w = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0])

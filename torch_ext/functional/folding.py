@@ -39,17 +39,17 @@ def unfold(
 
     Returns:
         (N, C K, L), or (C K, L) without a batch, of the input's dtype, with L = o1 o2 windows,
-        o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
+        o = floor((i + 2 p - d (k - 1) - 1) / s) + 1. Contiguous in memory.
 
     Raises:
         TypeError: an argument is not a tensor, or not an integer.
         NotImplementedError: a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: takes integers too.
+    Counterpart of `torch.nn.functional.unfold`. Differs from torch: takes integers too.
 
     Source: Chellapilla, Puri and Simard, "High performance convolutional neural networks for
-    document processing" (2006); `torch.nn.functional.unfold`.
+    document processing" (2006).
 
     >>> import torch
     >>> unfold(torch.arange(6.0).view(1, 2, 3), 2)
@@ -83,15 +83,15 @@ def fold(
 
     Returns:
         (N, C, i1, i2), or (C, i1, i2) without a batch, of the input's dtype. float16 and bfloat16
-        are summed in float32 and rounded once; integers wrap.
+        are summed in float32 and rounded once; integers wrap. Contiguous in memory.
 
     Raises:
-        TypeError, NotImplementedError, RuntimeError: as `unfold`; also if the rows are no multiple
-            of K, or the columns not as many as there are windows.
+        TypeError, NotImplementedError, RuntimeError: as `unfold`; also if the number of rows is
+            not a multiple of K, or that of columns is not the number of windows.
 
-    Differs from torch: takes integers too.
+    Counterpart of `torch.nn.functional.fold`. Differs from torch: takes integers too.
 
-    Source: the transpose of the equation of `unfold`; `torch.nn.functional.fold`.
+    Source: the transpose of the equation of `unfold`.
 
     >>> import torch
     >>> x = torch.arange(6.0).view(1, 2, 3)

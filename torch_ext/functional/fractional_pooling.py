@@ -48,7 +48,8 @@ def fractional_max_pool2d(
             three. None draws what torch would draw: `torch.rand` with the generator of the device.
 
     Returns:
-        (N, C, *O), of the input's dtype, or two of them.
+        (N, C, *O), of the input's dtype, and the indices, int64, if `return_indices`. Contiguous in
+        memory.
 
     Raises:
         TypeError: an argument is not a tensor, integer or number, as its place demands.
@@ -57,11 +58,11 @@ def fractional_max_pool2d(
         RuntimeError: dtypes, devices or shapes do not agree, a size or a sample is out of range, or
             O + k - 1 exceeds i.
 
-    Differs from torch: takes integers too, and O + k - 1 = i in three dimensions; refuses kernels
-    below 1 and samples that are not numbers, with which torch may read outside the input.
+    Counterpart of `torch.nn.functional.fractional_max_pool2d`. Differs from torch: takes integers
+    too, and O + k - 1 = i in three dimensions; refuses kernels below 1 and samples that are not
+    numbers, with which torch may read outside the input.
 
-    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071);
-    `torch.nn.functional.fractional_max_pool2d`.
+    Source: Graham, "Fractional Max-Pooling" (arXiv:1412.6071).
 
     >>> import torch
     >>> x = torch.arange(9.0).view(1, 1, 9)

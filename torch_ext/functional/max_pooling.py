@@ -77,17 +77,20 @@ def max_pool2d(
         return_indices: also return where in the flattened spatial axes each maximum was, int64.
 
     Returns:
-        (N, C, *o), or two of them; o = floor((i + 2 p - d (k - 1) - 1) / s) + 1.
+        (N, C, *o) with o = floor((i + 2 p - d (k - 1) - 1) / s) + 1, of the input's dtype, and the
+        indices, int64, if `return_indices`. Their channels lie last in memory if those of a batched
+        input do.
 
     Raises:
         TypeError: an argument is not a tensor, integer or bool, as its place demands.
         NotImplementedError: bool, complex, or a dtype NumPy does not have.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: integers are taken in one dimension too; a window that would hold nothing of
-    the input is refused, where torch returns -inf and an index outside.
+    Counterpart of `torch.nn.functional.max_pool2d`. Differs from torch: integers are taken in one
+    dimension too. A window that holds nothing of the input gives the lowest value, as in torch;
+    where its index is asked for the call is refused, and torch returns one outside the input.
 
-    Source: `torch.nn.functional.max_pool2d`; Jefkine (2016) for the routing to the winning unit.
+    Source: Jefkine (2016) for the routing to the winning unit.
 
     >>> import torch
     >>> max_pool2d(torch.arange(16.0).view(1, 4, 4), 2)

@@ -65,7 +65,8 @@ def lp_pool2d(
         ceil_mode: round the output size up instead of down; the last window starts in the input.
 
     Returns:
-        (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype.
+        (N, C, *o) with o = floor((i - k) / s) + 1, of the input's dtype. Its channels lie last in
+        memory if those of a batched input do.
 
     float16 is rounded after each power, average and product, bfloat16 once, at the end. Where the
     sum of the powers is 0 so is the gradient.
@@ -77,12 +78,12 @@ def lp_pool2d(
         ZeroDivisionError: p is 0.
         RuntimeError: shapes do not fit, or a size is out of range.
 
-    Differs from torch: roots may differ in their last bit; bfloat16 keeps what torch rounds away in
-    between; float16 and bfloat16 are taken in three dimensions too; integers, which torch divides
-    toward zero before the root, are refused, and so is a tensor in place of p.
+    Counterpart of `torch.nn.functional.lp_pool2d`. Differs from torch: roots may differ in their
+    last bit; bfloat16 keeps what torch rounds away in between; float16 and bfloat16 are taken in
+    three dimensions too; integers, which torch divides toward zero before the root, are refused,
+    and so is a tensor in place of p.
 
-    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), L2-norm pooling;
-    `torch.nn.functional.lp_pool2d`.
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), L2-norm pooling.
 
     >>> import torch
     >>> lp_pool2d(torch.ones(1, 3, 3), 1, 2, ceil_mode=True)  # sums, scaled up where a window ends

@@ -65,7 +65,8 @@ def conv_transpose2d(
         dilation: d, at least 1.
 
     Returns:
-        (N, M, *o) with o = (i - 1) s - 2 p + d (k - 1) + a + 1, of the input's dtype.
+        (N, M, *o) with o = (i - 1) s - 2 p + d (k - 1) + a + 1, of the input's dtype. Its channels
+        lie last in memory if those of a batched input or of the weight do.
 
     float16 and bfloat16 are summed in float32 and rounded once. Integers are taken, and wrap, but
     have no gradient.
@@ -75,10 +76,10 @@ def conv_transpose2d(
         NotImplementedError: bool, or a dtype NumPy does not have.
         RuntimeError: dtypes, devices or shapes do not agree, or a size is out of range.
 
-    Differs from torch: takes integers other than int64; refuses a bias of another dtype in one and
-    two dimensions too.
+    Counterpart of `torch.nn.functional.conv_transpose2d`. Differs from torch: takes integers other
+    than int64; refuses a bias of another dtype in one and two dimensions too.
 
-    Source: Dumoulin and Visin, arXiv:1603.07285, section 4; `torch.nn.functional.conv_transpose2d`.
+    Source: Dumoulin and Visin, arXiv:1603.07285, section 4.
 
     >>> import torch
     >>> x, w = torch.ones(1, 4, 3, 3), torch.ones(4, 3, 2, 2)

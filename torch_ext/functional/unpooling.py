@@ -60,7 +60,8 @@ def max_unpool2d(
             (i - 1) s - 2 p + k along every axis, which is what None stands for.
 
     Returns:
-        (N, C, *o), of the input's dtype.
+        (N, C, *o), of the input's dtype. Its channels lie last in memory if those of a batched
+        input do.
 
     Raises:
         TypeError: an argument is not a tensor, or not an integer.
@@ -69,12 +70,13 @@ def max_unpool2d(
         RuntimeError: shapes or devices do not agree, a size is out of range, or the indices are not
             int64 or lie outside the output.
 
-    Differs from torch: takes integers and complex numbers too; chooses the same among duplicates on
-    any number of threads; refuses a kernel or a stride below 1, a negative padding, bools for
-    integers, and options of a wrong length that torch overlooks or trips over.
+    Counterpart of `torch.nn.functional.max_unpool2d`. Differs from torch: takes integers and
+    complex numbers too; chooses the same among duplicates on any number of threads; refuses a
+    kernel or a stride below 1, a negative padding, bools for integers, and options of a wrong
+    length that torch overlooks or trips over.
 
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks" (2013), the
-    switches; `torch.nn.functional.max_unpool2d`.
+    switches.
 
     >>> import torch
     >>> max_unpool2d(torch.tensor([[[7.0]]]), torch.tensor([[[3]]]), 2, output_size=(2, 3))
