@@ -5,8 +5,9 @@ flag and the identity of the module stay: optimizers, shared modules and the roo
 
 A parametrized layer has a class that torch generated for it: a subclass of Conv2d, say, in which
 `weight` is computed, and the forward is Conv2d's own. A swap gives it such a class over the
-reference's Conv2d. It is a new one, because copies of a layer share theirs; and whatever is added
-to it or removed later, by torch's own means, what remains is the reference's layer.
+reference's Conv2d. It is a new one, because copies of a layer share theirs.
+Torch's own means may add parametrizations to it or remove them later: what remains is the
+reference's layer.
 """
 
 from collections.abc import Iterable

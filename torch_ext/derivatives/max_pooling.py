@@ -6,8 +6,8 @@ Let the winner of each window be known: indices[n, c, o] is its flat position in
     scatter(gy)  gx[n, c, i] = sum of gy[n, c, o] where indices[n, c, o] = i   S^T gy
 
 Pooling is y = S(x) x, and S is constant wherever no two elements of a window tie: the derivative is
-S, the gradient S^T, and S^T and S differentiate into one another with the same indices. Whatever
-chose the windows, fixed, adaptive or fractional, is forgotten then.
+S, the gradient S^T, and S^T and S differentiate into one another with the same indices. How
+the windows were chosen, fixed, adaptive or fractional, does not matter then.
 """
 
 from typing import Any

@@ -34,7 +34,8 @@ def recorded(function: Function) -> Function:
     """Let a trace record the calls of a function `_name(rank, ...)`, or `_name(...)`, by its name.
 
     Its arguments are positional, tensors and what JSON has, in tuples and lists or not. Name and
-    order stay for good, as traces are saved. It returns a tensor or a tuple of tensors.
+    order stay for good: a saved trace holds only the name, not the function. It returns a tensor or
+    a tuple of tensors.
     """
     name = function.__name__.removeprefix("_")
     FUNCTIONS[name] = function

@@ -55,7 +55,8 @@ def operator(
         fake: makes a tensor of the same shape, dtype, strides and device, from shapes alone; they
             may be symbolic.
         vmap: the rule (info, in_dims, *args) -> (result, out_dims), as for
-            `torch.library.register_vmap`; None is that of operators that treat every image alone.
+            `torch.library.register_vmap`; None is that of operators that treat each
+            image on its own.
         flops: what `torch.utils.flop_counter` counts for a call, from the arguments, with shapes in
             place of tensors, and `out_shape`; None counts nothing.
     """

@@ -43,7 +43,9 @@ def same_sums(a: Tensor, b: Tensor) -> Tensor:
     return same_bits(a + 0.0, b + 0.0)
 
 
-def alike(got: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> str:
+def wrong_kind(
+    got: Tensor, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> str:
     """Return what is wrong with the kind of a result, if anything."""
     if not isinstance(got, Tensor):
         return f"is {type(got).__name__}, expected a tensor"

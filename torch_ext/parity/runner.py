@@ -180,7 +180,7 @@ class Trial:
     def judge(self, quantity: str, result: Tensor) -> Finding:
         """Return the judgement of one quantity of the candidate."""
         dtype = torch.int64 if quantity == "indices" else self.dtype
-        message = criterion.alike(result, self.expected[quantity].shape, dtype, self.device)
+        message = criterion.wrong_kind(result, self.expected[quantity].shape, dtype, self.device)
         return Finding(message) if message else self.against_exact(quantity, result.detach().cpu())
 
     def equal(self, quantity: str, one: Tensor, other: Tensor) -> bool:
