@@ -60,10 +60,7 @@ class AdaptiveMaxPool1d(nn.AdaptiveMaxPool1d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.adaptive_max_pool1d(
-            input, self.output_size, self.return_indices
-        )
-        return pooled
+        return functional.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
@@ -84,10 +81,7 @@ class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.adaptive_max_pool2d(
-            input, self.output_size, self.return_indices
-        )
-        return pooled
+        return functional.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, Unscriptable):
@@ -100,7 +94,4 @@ class AdaptiveMaxPool3d(nn.AdaptiveMaxPool3d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.adaptive_max_pool3d(
-            input, self.output_size, self.return_indices
-        )
-        return pooled
+        return functional.adaptive_max_pool3d(input, self.output_size, self.return_indices)

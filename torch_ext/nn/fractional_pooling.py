@@ -27,7 +27,7 @@ class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.fractional_max_pool2d(
+        return functional.fractional_max_pool2d(
             input,
             self.kernel_size,
             self.output_size,
@@ -35,7 +35,6 @@ class FractionalMaxPool2d(nn.FractionalMaxPool2d, Unscriptable):
             self.return_indices,
             self._random_samples,
         )
-        return pooled
 
 
 class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
@@ -48,7 +47,7 @@ class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.fractional_max_pool3d(
+        return functional.fractional_max_pool3d(
             input,
             self.kernel_size,
             self.output_size,
@@ -56,4 +55,3 @@ class FractionalMaxPool3d(nn.FractionalMaxPool3d, Unscriptable):
             self.return_indices,
             self._random_samples,
         )
-        return pooled

@@ -20,7 +20,7 @@ class MaxPool1d(nn.MaxPool1d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.max_pool1d(
+        return functional.max_pool1d(
             input,
             self.kernel_size,
             self.stride,
@@ -29,7 +29,6 @@ class MaxPool1d(nn.MaxPool1d, Unscriptable):
             ceil_mode=self.ceil_mode,
             return_indices=self.return_indices,
         )
-        return pooled
 
 
 class MaxPool2d(nn.MaxPool2d, Unscriptable):
@@ -50,7 +49,7 @@ class MaxPool2d(nn.MaxPool2d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.max_pool2d(
+        return functional.max_pool2d(
             input,
             self.kernel_size,
             self.stride,
@@ -59,7 +58,6 @@ class MaxPool2d(nn.MaxPool2d, Unscriptable):
             ceil_mode=self.ceil_mode,
             return_indices=self.return_indices,
         )
-        return pooled
 
 
 class MaxPool3d(nn.MaxPool3d, Unscriptable):
@@ -70,7 +68,7 @@ class MaxPool3d(nn.MaxPool3d, Unscriptable):
 
     def forward(self, input: Tensor) -> Pooled:
         """Return the maxima, and where they were if `return_indices`."""
-        pooled: Pooled = functional.max_pool3d(
+        return functional.max_pool3d(
             input,
             self.kernel_size,
             self.stride,
@@ -79,4 +77,3 @@ class MaxPool3d(nn.MaxPool3d, Unscriptable):
             ceil_mode=self.ceil_mode,
             return_indices=self.return_indices,
         )
-        return pooled
