@@ -65,7 +65,7 @@ def operator(
     def registered(kernel: Callable[P, R]) -> Callable[P, R]:
         LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
         LIBRARY.impl(name, in_place(kernel), "CompositeExplicitAutograd")
-        packet = getattr(torch.ops.refconv, name)
+        packet = getattr(torch.ops.refconv, name)  # by name: torch makes it of the schema
         torch.library.register_fake(f"refconv::{name}", fake, lib=LIBRARY)
         rule = batches.by_images(packet.default) if vmap is None else vmap
         torch.library.register_vmap(f"refconv::{name}", rule, lib=LIBRARY)
