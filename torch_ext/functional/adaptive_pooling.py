@@ -19,6 +19,8 @@ from torch_ext.functional._overloads import Outputs
 def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     """Adaptive average pooling over one spatial axis; all as in `adaptive_avg_pool2d`.
 
+    (N, C, i) -> (N, C, O), or both without N.
+
     >>> import torch
     >>> adaptive_avg_pool1d(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), 3)  # 12 234 45
     tensor([[1.5000, 3.0000, 4.5000]])
@@ -53,6 +55,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
     Counterpart of `torch.nn.functional.adaptive_avg_pool2d`. Differs from torch: takes integers and
     complex numbers too; where there are no outputs the gradient is 0, not refused.
 
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number.
+
     >>> import torch
     >>> adaptive_avg_pool2d(torch.arange(4.0).view(1, 2, 2), (1, None))
     tensor([[[1., 2.]]])
@@ -63,6 +67,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Outputs) -> Tensor:
 @door(F.adaptive_avg_pool3d)
 def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
     """Adaptive average pooling over three spatial axes; all as in `adaptive_avg_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, O1, O2, O3), or both without N.
 
     >>> import torch
     >>> adaptive_avg_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 1)
@@ -75,6 +81,8 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Outputs) -> Tensor:
 @door(F.adaptive_max_pool1d)
 def adaptive_max_pool1d(input: Tensor, output_size: Ints, return_indices: bool = False) -> Any:
     """Adaptive max pooling over one spatial axis; all as in `adaptive_max_pool2d`.
+
+    (N, C, i) -> (N, C, O), or both without N; two of them with `return_indices`.
 
     >>> import torch
     >>> adaptive_max_pool1d(torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), 3, return_indices=True)
@@ -118,6 +126,8 @@ def adaptive_max_pool2d(input: Tensor, output_size: Outputs, return_indices: boo
     Counterpart of `torch.nn.functional.adaptive_max_pool2d`. Differs from torch: takes integers
     too; where there are no outputs the gradient is 0, not refused.
 
+    Source: He et al., "Spatial Pyramid Pooling" (2014), for bins of a given number.
+
     >>> import torch
     >>> adaptive_max_pool2d(torch.arange(4.0).view(1, 2, 2), (None, 1))
     tensor([[[1.],
@@ -139,6 +149,8 @@ def adaptive_max_pool2d_with_indices(
 @door(F.adaptive_max_pool3d)
 def adaptive_max_pool3d(input: Tensor, output_size: Outputs, return_indices: bool = False) -> Any:
     """Adaptive max pooling over three spatial axes; all as in `adaptive_max_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, O1, O2, O3), or both without N; two of them with `return_indices`.
 
     >>> import torch
     >>> adaptive_max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 1, return_indices=True)

@@ -22,7 +22,9 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """Average pooling over one spatial axis; all as in `avg_pool2d`. It has no divisor of your own.
+    """Average pooling over one spatial axis; all as in `avg_pool2d`.
+
+    (N, C, i) -> (N, C, o), or both without N; there is no `divisor_override`.
 
     >>> import torch
     >>> x = torch.tensor([[[1.0, 2.0, 3.0]]])
@@ -74,6 +76,8 @@ def avg_pool2d(
     Counterpart of `torch.nn.functional.avg_pool2d`. Differs from torch: takes integers other than
     int64, complex numbers, and float16 and bfloat16 in three dimensions too.
 
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), average pooling.
+
     >>> import torch
     >>> avg_pool2d(torch.arange(4.0).view(1, 2, 2), 2, divisor_override=2)
     tensor([[[3.]]])
@@ -94,6 +98,8 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """Average pooling over three spatial axes; all as in `avg_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, o1, o2, o3), or both without N.
 
     As in torch, this one alone refuses an input smaller than the kernel where the padding would
     make up for it.

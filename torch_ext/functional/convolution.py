@@ -28,6 +28,8 @@ def conv1d(
 ) -> Tensor:
     """Convolution over one spatial axis; all as in `conv2d`.
 
+    (N, C, i) by (M, C / groups, k) -> (N, M, o), or without N: (C, i) -> (M, o).
+
     >>> import torch
     >>> x = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]], requires_grad=True)
     >>> y = conv1d(x, torch.tensor([[[1.0, 10.0]]]), stride=2)
@@ -99,6 +101,8 @@ def conv3d(
     groups: int = 1,
 ) -> Tensor:
     """Convolution over three spatial axes; all as in `conv2d`.
+
+    (N, C, i1, i2, i3) by (M, C / groups, k1, k2, k3) -> (N, M, o1, o2, o3), or without N.
 
     >>> import torch
     >>> conv3d(torch.ones(2, 4, 4, 4), torch.ones(5, 2, 1, 3, 3), stride=(1, 2, 2)).shape

@@ -27,7 +27,7 @@ def fractional_max_pool2d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """Fractional max pooling of (N, C, *i), here over two spatial axes.
+    """Fractional max pooling of (N, C, *i), over two spatial axes.
 
         y[n, c, o] = max over k of input[n, c, start[o] + k]
         start[o] = trunc((o + u) alpha) - trunc(u alpha), alpha = (i - k) / (O - 1)
@@ -98,6 +98,8 @@ def fractional_max_pool3d(
     _random_samples: Tensor | None = None,
 ) -> Any:
     """Fractional max pooling over three spatial axes; all as in `fractional_max_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, O1, O2, O3), or both without N; two of them with `return_indices`.
 
     >>> import torch
     >>> fractional_max_pool3d(torch.ones(2, 5, 6, 7), 2, output_ratio=0.5).shape

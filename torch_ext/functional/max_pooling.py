@@ -26,6 +26,8 @@ def max_pool1d(
 ) -> Any:
     """Max pooling over one spatial axis; all as in `max_pool2d`.
 
+    (N, C, i) -> (N, C, o), or both without N; two of them with `return_indices`.
+
     >>> import torch
     >>> max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 2.0]]]), 2, return_indices=True)
     (tensor([[[3., 2.]]]), tensor([[[1, 2]]]))
@@ -90,7 +92,7 @@ def max_pool2d(
     dimension too. A window that holds nothing of the input gives the lowest value, as in torch;
     where its index is asked for the call is refused, and torch returns one outside the input.
 
-    Source: Jefkine (2016) for the routing to the winning unit.
+    Source: Jefkine, "Backpropagation in Convolutional Neural Networks" (2016), the "winning unit".
 
     >>> import torch
     >>> max_pool2d(torch.arange(16.0).view(1, 4, 4), 2)
@@ -127,6 +129,8 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:
     """Max pooling over three spatial axes; all as in `max_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, o1, o2, o3), or both without N; two of them with `return_indices`.
 
     >>> import torch
     >>> max_pool3d(torch.arange(8.0).view(1, 2, 2, 2), 2, return_indices=True)

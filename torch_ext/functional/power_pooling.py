@@ -22,8 +22,9 @@ def lp_pool1d(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Power-average pooling over one spatial axis; all as in `lp_pool2d`,
-    but that `kernel_size` is an integer.
+    """Power-average pooling over one spatial axis; all as in `lp_pool2d`.
+
+    (N, C, i) -> (N, C, o), or both without N; `kernel_size` is an integer.
 
     >>> import torch
     >>> x = torch.tensor([[[3.0, 4.0, -5.0, 0.0]]], requires_grad=True)
@@ -105,6 +106,8 @@ def lp_pool3d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """Power-average pooling over three spatial axes; all as in `lp_pool2d`.
+
+    (N, C, i1, i2, i3) -> (N, C, o1, o2, o3), or both without N.
 
     As in torch, and as in `avg_pool3d`, an input smaller than the kernel is refused in ceil mode
     too.

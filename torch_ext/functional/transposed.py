@@ -24,6 +24,8 @@ def conv_transpose1d(
 ) -> Tensor:
     """Transposed convolution over one spatial axis; all as in `conv_transpose2d`.
 
+    (N, C, i) by (C, M / groups, k) -> (N, M, o), or without N: (C, i) -> (M, o).
+
     >>> import torch
     >>> x, w = torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]])
     >>> conv_transpose1d(x, w, stride=2).tolist()
@@ -103,6 +105,8 @@ def conv_transpose3d(
     dilation: Ints = 1,
 ) -> Tensor:
     """Transposed convolution over three spatial axes; all as in `conv_transpose2d`.
+
+    (N, C, i1, i2, i3) by (C, M / groups, k1, k2, k3) -> (N, M, o1, o2, o3), or without N.
 
     >>> import torch
     >>> conv_transpose3d(torch.ones(2, 4, 4, 4), torch.ones(2, 5, 1, 3, 3), stride=(1, 2, 2)).shape

@@ -25,6 +25,8 @@ def max_unpool1d(
 ) -> Tensor:
     """Partial inverse of `max_pool1d`; all as in `max_unpool2d`.
 
+    (N, C, i) and indices of that shape -> (N, C, o), or all without N.
+
     >>> import torch
     >>> max_unpool1d(torch.tensor([[[5.0, 7.0]]]), torch.tensor([[[1, 2]]]), 2)
     tensor([[[0., 5., 7., 0.]]])
@@ -96,6 +98,8 @@ def max_unpool3d(
     output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """Partial inverse of `max_pool3d`; all as in `max_unpool2d`.
+
+    (N, C, i1, i2, i3) and indices of that shape -> (N, C, o1, o2, o3), or all without N.
 
     >>> import torch
     >>> max_unpool3d(torch.ones(2, 1, 2, 3), torch.tensor([0, 4]).expand(2, 1, 3, 2).mT, 2).shape
