@@ -118,7 +118,7 @@ def plus(y: Array, bias: Array | None) -> Array:
     """Add one value for each channel onto y, (N, M, *o), and return it."""
     if bias is not None:
         with np.errstate(all="ignore"):
-            y += bias.reshape(-1, *(1,) * (y.ndim - 2)).astype(y.dtype, copy=False)
+            y += bias.reshape(-1, *(1,) * (y.ndim - 2))
     return y
 
 
@@ -126,7 +126,7 @@ def by_columns(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = geometry.namespace(xs)
     ws = matrices_of(geo, plan, w)  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1).astype(y.dtype, copy=False)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile

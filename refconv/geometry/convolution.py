@@ -189,21 +189,19 @@ def conv_call(
     x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
     geo = conv(x.shape, weight.shape, stride, padding, dilation, groups)
     conv_bias(bias, geo.g * geo.m)
-    return with_operands(geo._replace(dtype=x.dtype), x, weight, bias)
+    geo = geo._replace(dtype=x.dtype)
+    b = None if bias is None else wide(geo, bias)
+    return geo, wide(geo, batch(geo, x)), wide(geo, weight), b
 
 
-def with_operands(
-    geo: Conv, x: Array, weight: Array, bias: Array | None
-) -> tuple[Conv, Array, Array, Array | None]:
-    """Return the geometry and its operands, x with a batch axis, all in the dtype of the sums."""
-    acc = geo.acc
-    b = None if bias is None else bias.astype(acc, copy=False)
-    return geo, batch(geo, x).astype(acc, copy=False), weight.astype(acc, copy=False), b
-
-
-def batch(geo: Any, a: Array) -> Array:
+def batch(geo: Conv, a: Array) -> Array:
     """Return an array with the batch axis that the call left out."""
     return a[None] if geo.unbatched else a
+
+
+def wide(geo: Conv, a: Array) -> Array:
+    """Return an array in the dtype of the sums."""
+    return a.astype(geo.acc, copy=False)
 
 
 def conv_grad_input_call(
@@ -220,8 +218,8 @@ def conv_grad_input_call(
     weight, gy = operands(kinds, weight=weight, grad_output=grad_output)
     geo = conv(input_shape, weight.shape, stride, padding, dilation, groups, "input_shape")
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
-    geo, gy, w, _ = with_operands(geo._replace(dtype=gy.dtype), gy, weight, None)
-    return geo, w, gy
+    geo = geo._replace(dtype=gy.dtype)
+    return geo, wide(geo, weight), wide(geo, batch(geo, gy))
 
 
 def conv_grad_weight_call(
@@ -238,8 +236,8 @@ def conv_grad_weight_call(
     x, gy = operands(kinds, x=x, grad_output=grad_output)
     geo = conv(x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape")
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
-    geo, x, gy, _ = with_operands(geo._replace(dtype=x.dtype), x, batch(geo, gy), None)
-    return geo, x, gy
+    geo = geo._replace(dtype=x.dtype)
+    return geo, wide(geo, batch(geo, x)), wide(geo, batch(geo, gy))
 
 
 def conv_grad_bias_call(grad_output: Array, kinds: str = NUMBERS) -> Array:

@@ -35,10 +35,8 @@ def lp_pool_call(
 ) -> tuple[Pool, Array, float]:
     """Return what `lp_pool` computes with: the geometry, x as it is given, and p."""
     (x,) = operands(kinds, x=x)
-    p = norm_type_of(norm_type)
-    flag("mathematical", mathematical)
-    geo = pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)
-    return geo._replace(dtype=x.dtype), x, p
+    geo, p = powers(x, norm_type, kernel_size, stride, ceil_mode, mathematical)
+    return geo, x, p
 
 
 def lp_pool_grad_call(
@@ -53,6 +51,20 @@ def lp_pool_grad_call(
 ) -> tuple[Pool, Array, Array, float]:
     """Return what `lp_pool_grad` computes with: the geometry, x and gy as given, and p."""
     x, gy = operands(kinds, x=x, grad_output=grad_output)
-    geo, x, p = lp_pool_call(x, norm_type, kernel_size, stride, ceil_mode, mathematical, kinds)
+    geo, p = powers(x, norm_type, kernel_size, stride, ceil_mode, mathematical)
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     return geo, x, gy, p
+
+
+def powers(
+    x: Array,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None,
+    ceil_mode: bool,
+    mathematical: bool,
+) -> tuple[Pool, float]:
+    """Return the checked geometry of a pool of powers, and p."""
+    p = norm_type_of(norm_type)
+    flag("mathematical", mathematical)
+    return pool(x.shape, kernel_size, stride, 0, 1, ceil_mode)._replace(dtype=x.dtype), p

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from refconv.geometry.arguments import NUMBERS, Array, Ints, matches, operands, per_axis
-from refconv.geometry.convolution import Conv, batch, conv_bias, kernels, maps, with_operands
+from refconv.geometry.convolution import Conv, batch, conv_bias, kernels, maps, wide
 from refconv.geometry.messages import shown
 from refconv.geometry.sizes import conv_transpose_output_size
 
@@ -66,7 +66,9 @@ def conv_transpose_call(
     x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
     geo = conv_transpose(x.shape, weight.shape, stride, padding, output_padding, groups, dilation)
     conv_bias(bias, geo.g * geo.c)
-    return with_operands(geo._replace(dtype=x.dtype), x, weight, bias)
+    geo = geo._replace(dtype=x.dtype)
+    b = None if bias is None else wide(geo, bias)
+    return geo, wide(geo, batch(geo, x)), wide(geo, weight), b
 
 
 def conv_transpose_grad_input_call(
@@ -86,8 +88,8 @@ def conv_transpose_grad_input_call(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
     matches("grad_output", gy, geo.x_shape[geo.unbatched :])
-    geo, gy, w, _ = with_operands(geo._replace(dtype=gy.dtype), gy, weight, None)
-    return geo, w, gy
+    geo = geo._replace(dtype=gy.dtype)
+    return geo, wide(geo, weight), wide(geo, batch(geo, gy))
 
 
 def conv_transpose_grad_weight_call(
@@ -108,5 +110,5 @@ def conv_transpose_grad_weight_call(
         weight_name="weight_shape",
     )  # fmt: skip
     matches("grad_output", gy, geo.x_shape[geo.unbatched :])
-    geo, x, gy, _ = with_operands(geo._replace(dtype=x.dtype), x, batch(geo, gy), None)
-    return geo, x, gy
+    geo = geo._replace(dtype=x.dtype)
+    return geo, wide(geo, batch(geo, x)), wide(geo, batch(geo, gy))

@@ -7,6 +7,7 @@ prints that of torch_ext.functional.conv2d, forward and back (padding 1, a bias,
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -63,6 +64,7 @@ def ours(filename: str) -> str | None:
     return str(relative) if relative.parts[0] in ("refconv", "torch_ext") else None
 
 
+@cache
 def trips() -> tuple[Trip, Trip]:
     """Return the trip of a conv2d, and of its backward."""
     x, w, b = torch.ones(1, 2, 8, 8), torch.ones(3, 2, 3, 3), torch.ones(3)

@@ -1,7 +1,7 @@
 """What a call of the family must find on integer-valued data: whole numbers, for any dtype.
 
 Sums come from `refconv.exact`, which computes in integers, complex ones from its results for real
-and imaginary parts; choices and copies come from Python (`by_python`).
+and imaginary parts; choices and copies come from Python (`by_hand`).
 """
 
 import math

@@ -1,7 +1,7 @@
 """What torch does with a function, each a cell of a table: a comparison with torch's own function.
 
-Bit for bit on the exact data of `cases`: values, indices and gradients. A cell returns in how many
-tensors, and in some cells what else it has found; it raises where anything differs.
+Bit for bit on the exact data of `asymmetric_calls`: values, indices and gradients. A cell returns
+in how many tensors, and in some cells what else it has found; it raises where anything differs.
 """
 
 import contextlib

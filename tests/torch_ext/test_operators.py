@@ -1,7 +1,7 @@
 """Every operator that is registered with torch, on the calls that functions and derivatives make.
 
-The calls are those of `cases`, of first and second order and in both modes, in several dtypes and
-layouts. An operator that none of them reaches is an error, not a gap.
+The calls are those of `asymmetric_calls`, of first and second order and in both modes, in several
+dtypes and layouts. An operator that none of them reaches is an error, not a gap.
 """
 
 from functools import cache

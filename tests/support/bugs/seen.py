@@ -1,6 +1,6 @@
 """Bugs seen in the wild and semantics easily missed -> the planted bugs that stand for each.
 
-A name is a row of `planted` (refconv's own source), of `test_mutants` (parity's candidates: what
+A name is a row of `planted` (refconv's own source), of `candidates` (parity's candidates: what
 lives in autograd or memory layouts) or of both.
 """
 
