@@ -187,7 +187,7 @@ class TestThreads:
         w = rng.standard_normal((24, channels, 3, 3), np.float32)
         bias = rng.standard_normal(24, np.float32)
         gy = rng.standard_normal(refconv.conv(x, w, stride=stride, padding=1).shape, np.float32)
-        case = ConvCase(x, w, bias, {"stride": stride, "padding": 1}, rng)
+        case = ConvCase(x, rng, w, bias, {"stride": stride, "padding": 1})
         results = []
         for count in (1, 2, 5, 1):
             with threadpool_limits(count, user_api="blas"):

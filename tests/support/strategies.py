@@ -25,18 +25,24 @@ def integers_in(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, mo
 
 
 @dataclass(frozen=True)
-class ConvCase:
-    """The arguments of one convolution, transposed or not, batched, with integer-valued data."""
+class Drawn:
+    """Integer-valued data, and the generator it was drawn from."""
 
     x: Array
-    weight: Array
-    bias: Array
-    options: dict[str, Any]
     rng: np.random.Generator
 
     def like(self, shape: tuple[int, ...]) -> Array:
         """Draw more data of the same kind."""
         return integers_in(self.rng, shape, self.x.dtype, 3)
+
+
+@dataclass(frozen=True)
+class ConvCase(Drawn):
+    """The arguments of one convolution, transposed or not, batched, with integer-valued data."""
+
+    weight: Array
+    bias: Array
+    options: dict[str, Any]
 
 
 @st.composite
@@ -59,20 +65,29 @@ def conv_cases(
     i = tuple(
         max(1, d_ * (k_ - 1) + 1 - 2 * p_ * (not word)) + more for k_, _, d_, p_, more in axes
     )
+    options: dict[str, Any] = {"stride": s, "padding": word or p, "dilation": d}
+    return channels(draw, i, k, dtypes, options)
+
+
+def channels(
+    draw: st.DrawFn,
+    i: tuple[int, ...],
+    k: tuple[int, ...],
+    dtypes: Any,
+    options: dict[str, Any],
+    transposed: bool = False,
+) -> ConvCase:
+    """Draw images, groups and channels for a geometry of space, and the data."""
     n, groups = draw(st.integers(0, 2)), draw(st.integers(1, 3))
     c, m = draw(st.integers(1, 2)), draw(st.integers(1, 2))
     dtype = draw(st.sampled_from(dtypes))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    filters = (groups * c, m) if transposed else (groups * m, c)
     return ConvCase(
         x=integers_in(rng, (n, groups * c, *i), dtype, 3),
-        weight=integers_in(rng, (groups * m, c, *k), dtype, 3),
+        weight=integers_in(rng, (*filters, *k), dtype, 3),
         bias=integers_in(rng, (groups * m,), dtype, 3),
-        options={
-            "stride": s,
-            "padding": word or p,
-            "dilation": d,
-            "groups": groups,
-        },
+        options={**options, "groups": groups},
         rng=rng,
     )
 
@@ -98,23 +113,8 @@ def conv_transpose_cases(
         max(i_, 1 - (d_ * (k_ - 1) + a_ - 2 * p_) // s_)
         for (k_, s_, d_, p_, _, i_), a_ in zip(axes, a, strict=True)
     )
-    n, groups = draw(st.integers(0, 2)), draw(st.integers(1, 3))
-    c, m = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    dtype = draw(st.sampled_from(dtypes))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    return ConvCase(
-        x=integers_in(rng, (n, groups * c, *i), dtype, 3),
-        weight=integers_in(rng, (groups * c, m, *k), dtype, 3),
-        bias=integers_in(rng, (groups * m,), dtype, 3),
-        options={
-            "stride": s,
-            "padding": p,
-            "output_padding": a,
-            "groups": groups,
-            "dilation": d,
-        },
-        rng=rng,
-    )
+    options: dict[str, Any] = {"stride": s, "padding": p, "output_padding": a, "dilation": d}
+    return channels(draw, i, k, dtypes, options, transposed=True)
 
 
 @dataclass(frozen=True)
@@ -165,18 +165,12 @@ def pool_cases(
 
 
 @dataclass(frozen=True)
-class PadCase:
+class PadCase(Drawn):
     """The arguments of one padding, with integer-valued data."""
 
-    x: Array
     padding: tuple[int, ...]
     mode: str
     value: int
-    rng: np.random.Generator
-
-    def like(self, shape: tuple[int, ...]) -> Array:
-        """Draw more data of the same kind."""
-        return integers_in(self.rng, shape, self.x.dtype, 3)
 
 
 @st.composite
@@ -200,25 +194,19 @@ def pad_cases(
     lead = (draw(st.integers(0, 2)), *lead[1:]) if len(lead) == 2 else lead
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return PadCase(
-        integers_in(rng, (*lead, *(i for i, _ in axes)), draw(st.sampled_from(dtypes)), 3),
-        tuple(side for _, sides in reversed(axes) for side in sides),
-        mode,
-        draw(st.integers(0, 3)) if mode == "constant" else 0,
-        rng,
+        x=integers_in(rng, (*lead, *(i for i, _ in axes)), draw(st.sampled_from(dtypes)), 3),
+        padding=tuple(side for _, sides in reversed(axes) for side in sides),
+        mode=mode,
+        value=draw(st.integers(0, 3)) if mode == "constant" else 0,
+        rng=rng,
     )
 
 
 @dataclass(frozen=True)
-class FoldCase:
+class FoldCase(Drawn):
     """The arguments of one unfolding, and of the folding back, with integer-valued data."""
 
-    x: Array
     window: tuple[Any, ...]  # kernel_size, dilation, padding, stride
-    rng: np.random.Generator
-
-    def like(self, shape: tuple[int, ...]) -> Array:
-        """Draw more data of the same kind."""
-        return integers_in(self.rng, shape, self.x.dtype, 3)
 
 
 @st.composite
@@ -240,4 +228,4 @@ def fold_cases(
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (*batch, draw(st.integers(1, 3)), *i)
     x = integers_in(rng, shape, draw(st.sampled_from(dtypes)), 3)
-    return FoldCase(x, tuple(zip(*axes, strict=True))[:4], rng)
+    return FoldCase(x, rng, tuple(zip(*axes, strict=True))[:4])

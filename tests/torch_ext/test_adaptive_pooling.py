@@ -5,26 +5,13 @@ import math
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from support.arrays import channels_last, strided
-from torch_ext import functional
+from support.pairs import dtypes, pairs, ranks
 
-AVG = {
-    1: (functional.adaptive_avg_pool1d, F.adaptive_avg_pool1d),
-    2: (functional.adaptive_avg_pool2d, F.adaptive_avg_pool2d),
-    3: (functional.adaptive_avg_pool3d, F.adaptive_avg_pool3d),
-}
-MAX = {
-    1: (functional.adaptive_max_pool1d, F.adaptive_max_pool1d),
-    2: (functional.adaptive_max_pool2d, F.adaptive_max_pool2d),
-    3: (functional.adaptive_max_pool3d, F.adaptive_max_pool3d),
-}
-MAX_WITH_INDICES = {
-    1: (functional.adaptive_max_pool1d_with_indices, F.adaptive_max_pool1d_with_indices),
-    2: (functional.adaptive_max_pool2d_with_indices, F.adaptive_max_pool2d_with_indices),
-    3: (functional.adaptive_max_pool3d_with_indices, F.adaptive_max_pool3d_with_indices),
-}
+AVG = pairs("adaptive_avg_pool{}")
+MAX = pairs("adaptive_max_pool{}")
+MAX_WITH_INDICES = pairs("adaptive_max_pool{}_with_indices")
 SIZES = {1: (8,), 2: (6, 7), 3: (4, 5, 6)}
 OUTPUTS = {  # one window, even and uneven ones, more windows than inputs, the input's size
     1: (1, 3, 4, 11, (8,)),
@@ -32,11 +19,7 @@ OUTPUTS = {  # one window, even and uneven ones, more windows than inputs, the i
     3: (1, 2, (3, 2, 4), (5, 7, 2), (None, 2, None), [2, None, 3]),
 }
 HALVES = {1: (4,), 2: (3, 7), 3: (2, 5, 3)}  # windows of two, or one, in every axis: exact averages
-FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
-
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
-dtypes = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
 def image(integers, rank, dtype=torch.float64, most=2):

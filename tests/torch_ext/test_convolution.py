@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import refconv
 from support.arrays import channels_last, strided
+from support.pairs import ranks, sums
 from torch_ext import functional
 from torch_ext.functional import convolution
 
@@ -25,8 +26,6 @@ STRIDES = {1: (2,), 2: (1, 2), 3: (2, 1, 2)}
 PADDINGS = {1: (2,), 2: (0, 1), 3: (1, 0, 2)}
 DILATIONS = {1: (2,), 2: (2, 3), 3: (3, 2, 1)}
 
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
-
 
 def operands(integers, rank, groups=1, dtype=torch.float64, most=2):
     """Draw x, w and b with four channels and four filters."""
@@ -38,18 +37,7 @@ def operands(integers, rank, groups=1, dtype=torch.float64, most=2):
 
 
 @ranks
-@pytest.mark.parametrize(
-    ("dtype", "most"),
-    [
-        (torch.float64, 2),
-        (torch.float32, 2),
-        (torch.float16, 1),
-        (torch.bfloat16, 1),  # integers up to 256 are exact
-        (torch.complex128, 2),
-        (torch.complex64, 2),
-    ],
-    ids=str,
-)
+@sums
 def test_every_combination_of_options(integers, agree, rank, dtype, most):
     grid = itertools.product(
         (1, STRIDES[rank]), (0, PADDINGS[rank], "same", "valid"), (1, DILATIONS[rank]), (1, 2, 4)

@@ -6,24 +6,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from support.pairs import dtypes, pairs
 from torch_ext import functional
 
-POOL = {
-    2: (functional.fractional_max_pool2d, F.fractional_max_pool2d),
-    3: (functional.fractional_max_pool3d, F.fractional_max_pool3d),
-}
-WITH_INDICES = {
-    2: (functional.fractional_max_pool2d_with_indices, F.fractional_max_pool2d_with_indices),
-    3: (functional.fractional_max_pool3d_with_indices, F.fractional_max_pool3d_with_indices),
-}
+POOL = pairs("fractional_max_pool{}", least=2)
+WITH_INDICES = pairs("fractional_max_pool{}_with_indices", least=2)
 SIZES = {2: (13, 9), 3: (9, 7, 8)}
 KERNELS = {2: (3, 2), 3: (2, 3, 1)}
 OUTPUTS = {2: (1, 4, (5, 8)), 3: (1, 4, (7, 4, 6))}
 RATIOS = {2: (0.5, 0.34), 3: (0.5, 0.6, 0.34)}
-FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
 ranks = pytest.mark.parametrize("rank", [2, 3])
-dtypes = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
 def image(integers, rank, dtype=torch.float64, most=2):

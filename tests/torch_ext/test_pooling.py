@@ -5,35 +5,19 @@ import math
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from support.arrays import channels_last, strided
+from support.pairs import FLOATS, dtypes, pairs, ranks
 from torch_ext import functional
 
-MAX = {
-    1: (functional.max_pool1d, F.max_pool1d),
-    2: (functional.max_pool2d, F.max_pool2d),
-    3: (functional.max_pool3d, F.max_pool3d),
-}
-MAX_WITH_INDICES = {
-    1: (functional.max_pool1d_with_indices, F.max_pool1d_with_indices),
-    2: (functional.max_pool2d_with_indices, F.max_pool2d_with_indices),
-    3: (functional.max_pool3d_with_indices, F.max_pool3d_with_indices),
-}
-AVG = {
-    1: (functional.avg_pool1d, F.avg_pool1d),
-    2: (functional.avg_pool2d, F.avg_pool2d),
-    3: (functional.avg_pool3d, F.avg_pool3d),
-}
+MAX = pairs("max_pool{}")
+MAX_WITH_INDICES = pairs("max_pool{}_with_indices")
+AVG = pairs("avg_pool{}")
 SIZES = {1: (11,), 2: (9, 8), 3: (6, 7, 5)}
 KERNELS = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
 STRIDES = {1: (2,), 2: (3, 1), 3: (2, 1, 3)}
 PADDINGS = {1: (1,), 2: (1, 0), 3: (0, 1, 1)}
 DILATIONS = {1: (2,), 2: (2, 3), 3: (2, 1, 3)}
-FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
-dtypes = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
 def image(integers, rank, dtype=torch.float64, most=2):

@@ -10,25 +10,18 @@ import math
 import pytest
 import torch
 from torch.autograd import grad, gradcheck, gradgradcheck
-from torch.nn import functional as F
 
-from torch_ext import functional
+from support.pairs import FLOATS, pairs, ranks
 
 # torch scripts a few decompositions of its own when forward mode is first used
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
 )
 
-POOL = {
-    1: (functional.lp_pool1d, F.lp_pool1d),
-    2: (functional.lp_pool2d, F.lp_pool2d),
-    3: (functional.lp_pool3d, F.lp_pool3d),
-}
+POOL = pairs("lp_pool{}")
 OUTPUTS = {1: (5,), 2: (3, 4), 3: (2, 1, 3)}
 SIZES = {1: (9,), 2: (7, 6), 3: (5, 4, 4)}
-FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
 dtypes = pytest.mark.parametrize(
     ("rank", "dtype"),
     [(rank, dtype) for rank in POOL for dtype in FLOATS if rank < 3 or dtype.itemsize > 2],

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from support.arrays import channels_last, strided
+from support.pairs import ranks, sums
 from torch_ext import functional
 
 OURS = {
@@ -21,8 +22,6 @@ STRIDES = {1: (3,), 2: (2, 3), 3: (3, 2, 3)}
 PADDINGS = {1: (2,), 2: (0, 1), 3: (1, 0, 1)}
 DILATIONS = {1: (2,), 2: (2, 3), 3: (3, 2, 1)}
 EXTRAS = {1: (1,), 2: (1, 2), 3: (2, 1, 0)}  # smaller than either stride or dilation
-
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
 
 
 def operands(integers, rank, groups=1, dtype=torch.float64, most=2):
@@ -40,18 +39,7 @@ def with_options(rank, *options):
 
 
 @ranks
-@pytest.mark.parametrize(
-    ("dtype", "most"),
-    [
-        (torch.float64, 2),
-        (torch.float32, 2),
-        (torch.float16, 1),
-        (torch.bfloat16, 1),  # integers up to 256 are exact
-        (torch.complex128, 2),
-        (torch.complex64, 2),
-    ],
-    ids=str,
-)
+@sums
 def test_every_combination_of_options(integers, agree, rank, dtype, most):
     grid = itertools.product(
         (1, STRIDES[rank]), (0, PADDINGS[rank]), (0, EXTRAS[rank]), (1, 4), (1, DILATIONS[rank])

@@ -6,21 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from torch_ext import functional
+from support.pairs import FLOATS, pairs, ranks
 
-UNPOOL = {
-    1: (functional.max_unpool1d, F.max_unpool1d),
-    2: (functional.max_unpool2d, F.max_unpool2d),
-    3: (functional.max_unpool3d, F.max_unpool3d),
-}
+UNPOOL = pairs("max_unpool{}")
 POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 SIZES = {1: (11,), 2: (9, 8), 3: (5, 6, 4)}
 KERNELS = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
 STRIDES = {1: (4,), 2: (3, 4), 3: (2, 3, 2)}
 PADDINGS = {1: (1,), 2: (1, 0), 3: (0, 1, 1)}
-FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
-
-ranks = pytest.mark.parametrize("rank", [1, 2, 3])
 
 
 @pytest.fixture
