@@ -20,6 +20,7 @@ Exit status 1 if any bit differs, or if a gradient is zero, which would prove no
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -198,4 +199,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # at once: threads of torch's FSDP that outlive Python abort it now and then
