@@ -14,11 +14,14 @@ from typing import Any
 import torch
 
 from torch_ext.parity.__main__ import found
-from torch_ext.parity.cases import OPS, Case
+from torch_ext.parity.catalogue import Case
 from torch_ext.parity.failure import spelled
 from torch_ext.parity.inputs import DTYPES
 from torch_ext.parity.report import joined
 from torch_ext.parity.runner import check
+
+OPS = tuple(f"{family}{r}d" for family in ("conv", "max_pool", "avg_pool") for r in (1, 2, 3))
+TIERS = ("contract", "exact", "ladder", "bounded", "probes")  # what fits into the loan
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dtypes=dtypes,
             order=1 if options.compiled else 2,
             random_cases=0 if options.compiled else 4,
+            tiers=("exact", "bounded") if options.compiled else TIERS,
             only=few if options.compiled else None,
         )
         for op in ops

@@ -48,6 +48,7 @@ ALLOWED = {
     "torch_ext.override": {"torch_ext.functional", "torch_ext.operators", "refconv.geometry"},
     "torch_ext.swap": {"torch_ext.nn"},
     "torch_ext.parity": {
+        "refconv",
         "refconv.exact",
         "refconv.direct",
         "torch_ext.functional",
@@ -155,10 +156,8 @@ def long_functions(source: str) -> dict[str, int]:
 
 
 def test_no_function_is_too_long_to_hold_in_mind() -> None:
-    """But tables of cases, which are long as lists are."""
-    tables = {"named_convolutions"}
     found = {name for path in MODULES.values() for name in long_functions(path.read_text())}
-    assert found == tables
+    assert found == set()
 
 
 def test_a_long_function_is_seen() -> None:

@@ -7,9 +7,12 @@
 True
 """
 
-from torch_ext.parity.cases import OPS, Case
+from torch_ext.parity.catalogue import OPERATORS, Case
 from torch_ext.parity.failure import Failure
 from torch_ext.parity.report import Row, Verdict
-from torch_ext.parity.runner import check
+from torch_ext.parity.runner import TIERS, check
 
-__all__ = ["OPS", "Case", "Failure", "Row", "Verdict", "check"]
+OPS = tuple(OPERATORS)
+"""The operators that can be certified, by their names in torch.nn.functional."""
+
+__all__ = ["OPS", "TIERS", "Case", "Failure", "Row", "Verdict", "check"]

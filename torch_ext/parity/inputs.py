@@ -1,104 +1,163 @@
-"""The numbers of a case: drawn for a dtype and a tier, laid out in memory.
+"""The numbers of a call, drawn for a dtype and a tier.
 
-Exact tier: integers times a power of two, so small that no partial sum of any quantity can round.
-Products x w, gy w, gy x, ... all keep their scales apart by powers of two, except where second
-gradients add them up. Bounded tier: normal numbers.
+exact      integers times a power of two, so small that no sum of any quantity can round; products
+           x w, gy w, gy x, ... keep their scales apart by powers of two, except where second
+           gradients add them up
+ladder     the same for large sizes: ones, of both signs, and so few of them where sums are long
+           that these fit in the dtype
+subnormal  as exact, and every result a whole multiple of the smallest number of the dtype
+contract   as exact, of one scale
+huge       as exact, and the largest sums just below the largest number of the dtype
+bounded    normal numbers
 """
 
 import math
-from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from refconv import exact
-from refconv.exact import Exact, Format
-from torch_ext.parity.cases import Case
+from refconv.exact import Format
+from torch_ext.parity.catalogue import Case, Operator
+from torch_ext.parity.catalogue.operator import Bilinear
+from torch_ext.parity.layouts import Values
 
 FORMATS: dict[torch.dtype, Format] = {
     torch.float32: exact.FLOAT32,
     torch.float64: exact.FLOAT64,
     torch.float16: exact.FLOAT16,
     torch.bfloat16: exact.BFLOAT16,
+    torch.complex64: exact.FLOAT32,  # of their parts
+    torch.complex128: exact.FLOAT64,
 }
-DTYPES = tuple(FORMATS)
-LARGEST = {torch.float32: 2**8, torch.float64: 2**20, torch.float16: 2**8, torch.bfloat16: 2**7}
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+COMPLEX = (torch.complex64, torch.complex128)
+LARGEST = {8: 2**7, 11: 2**8, 24: 2**8, 53: 2**20}
 """The largest integer drawn: exact in bfloat16, thus in TF32; in float64, not in a float32 sum."""
+COTANGENTS = {"x": "vx", "weight": "vw", "bias": "vb"}
 
-Values = dict[str, Tensor]
+
+def stream(case: Case, dtype: torch.dtype, tier: str, seed: int) -> np.random.Generator:
+    """Return the generator of a case's numbers."""
+    return np.random.default_rng(
+        [seed, case.identity, list(FORMATS).index(dtype), crc32(tier.encode())]
+    )
 
 
-def draw(case: Case, dtype: torch.dtype, tier: str, seed: int) -> Values:
-    """Return contiguous CPU tensors: x, gy and vx; for a convolution weight, bias, vw and vb too.
+def draw(op: Operator, case: Case, dtype: torch.dtype, tier: str, seed: int) -> Values:
+    """Return contiguous CPU tensors: the operands, gy, and vx, vw, vb.
 
-    vx, vw and vb are the cotangents of gx, gw and gb in the second gradients.
+    These are the cotangents of gx, gw and gb in the second gradients.
     """
-    stream = [seed, case.identity, list(FORMATS).index(dtype), tier == "exact"]
-    rng = np.random.default_rng(stream)
-    if case.family == "conv":
-        return _convolution(case, dtype, tier, rng)
-    return _pooling(case, dtype, tier, rng)
-
-
-def _convolution(case: Case, dtype: torch.dtype, tier: str, rng: np.random.Generator) -> Values:
-    assert case.weight is not None
-    zeros = np.zeros(case.shape), np.zeros(case.weight)
-    y = exact.conv(*zeros, **case.options)
-    m, k = case.weight[0] // case.options.get("groups", 1), math.prod(case.weight[2:])
-    shapes = {"x": case.shape, "weight": case.weight, "gy": y.shape}
-    shapes |= {"vx": case.shape, "vw": case.weight}
-    if case.bias:
-        shapes |= {"bias": case.weight[:1], "vb": case.weight[:1]}
+    rng = stream(case, dtype, tier, seed)
+    y = op.y_shape(case)
+    fixed = op.fixed(case, dtype, rng)
+    drawn = [name for name in op.variables if name in case.shapes]
+    shapes = {name: case.shapes[name] for name in drawn} | {"gy": y}
+    shapes |= {COTANGENTS[name]: case.shapes[name] for name in drawn}
     if tier == "bounded":
-        return {name: normal(shape, dtype, rng) for name, shape in shapes.items()}
-    terms = max(2 * case.weight[1] * k + 1, m * k, math.prod(y.shape) // case.weight[0])
-    largest = min(LARGEST[dtype], max(1, math.isqrt(2 ** FORMATS[dtype].precision // terms)))
+        values = {name: normal(shape, dtype, rng) for name, shape in shapes.items()}
+        return values | fixed
+    if tier == "ladder":
+        values = sparse(op, case, shapes, dtype, rng)
+    else:
+        values = integers(op, case, shapes, dtype, tier, rng)
+    if case.values not in ("plain", "one magnitude", "positive"):
+        values["x"] = special(case, dtype, rng)
+    return values | fixed
+
+
+def integers(
+    op: Operator,
+    case: Case,
+    shapes: dict[str, tuple[int, ...]],
+    dtype: torch.dtype,
+    tier: str,
+    rng: np.random.Generator,
+) -> Values:
+    """Return integers times powers of two, as large as the sums allow."""
+    f, divisor = FORMATS[dtype], op.divisor(case)
+    terms = max(op.terms(case, shapes["gy"])) * (1 + dtype.is_complex)
+    most = 2**f.precision // (divisor * (terms if divisor > 1 else 1))
+    bilinear = op.multiplies
+    largest = math.isqrt(2**f.precision // terms) if bilinear else 2**f.precision // terms
+    largest = min(LARGEST[f.precision], max(1, min(largest, most)))
     a, b, c = (int(v) for v in rng.integers(-2, 3, 3))
+    if tier == "contract":  # numbers of several draws meet there
+        a = b = c = 0
+    elif tier == "subnormal":
+        lowest = f.emin - f.precision + 1
+        a = b = c = -(-lowest // 2) if bilinear else lowest
+    elif tier == "huge":
+        sums = (terms * divisor * largest ** (1 + bilinear)).bit_length()
+        a = b = c = (f.emax - sums) // (1 + bilinear)
     scale = {"x": a, "vx": a, "weight": b, "vw": b, "bias": a + b, "vb": a + b, "gy": c}
+    multiple = {"gy": divisor} | (
+        {"x": divisor, "vx": divisor} if op.roundings or tier == "subnormal" else {}
+    )
+    if tier == "huge":
+        multiple |= {"x": divisor, "vx": divisor}
     return {
-        name: integers(shape, dtype, rng, largest, 2.0 ** scale[name])
+        name: whole(shape, dtype, rng, largest, multiple.get(name, 1) * 2.0 ** scale[name])
         for name, shape in shapes.items()
     }
 
 
-def _pooling(case: Case, dtype: torch.dtype, tier: str, rng: np.random.Generator) -> Values:
-    pool = exact.avg_pool if case.family == "avg_pool" else exact.max_pool
-    y: Exact = pool(np.zeros(case.shape), **per_axis(case))  # a maximum has denominators of 1
-    if tier == "bounded":
-        values = {name: normal(case.shape, dtype, rng) for name in ("x", "vx")}
-        return values | {"gy": normal(y.shape, dtype, rng)}
-    terms = math.prod(per_axis(case)["kernel_size"])
-    most = 2 ** FORMATS[dtype].precision
-    largest = min(LARGEST[dtype], max(1, most // terms))
-    a, b = (int(v) for v in rng.integers(-2, 3, 2))
-    values = {name: integers(case.shape, dtype, rng, largest, 2.0**a) for name in ("x", "vx")}
-    if case.values != "plain":
-        values["x"] = special(case, dtype, rng)
-    # every share gy / divisor is an integer: then the gradient of an average does not round either
-    divisor = math.lcm(*y.denominators.ravel())
-    widest = divisor // int(min(y.denominators.ravel()))
-    largest = min(LARGEST[dtype], max(1, most // max(widest * terms, divisor)))
-    values["gy"] = integers(y.shape, dtype, rng, largest, divisor * 2.0**b)
-    return values
+def sparse(
+    op: Operator,
+    case: Case,
+    shapes: dict[str, tuple[int, ...]],
+    dtype: torch.dtype,
+    rng: np.random.Generator,
+) -> Values:
+    """Return ones of both signs, and zeros where there would be too many for the dtype's sums.
 
-
-def per_axis(case: Case) -> dict[str, Any]:
-    """Return the options with a kernel size for every axis, from which refconv takes the rank."""
-    k = case.options["kernel_size"]
-    return case.options | {"kernel_size": (k,) * case.rank if isinstance(k, int) else k}
+    Sums of y are kept in float32 at least where there is a weight; all other sums may be kept in
+    the dtype itself.
+    """
+    precision = FORMATS[dtype].precision
+    divisor = 1 if op.apart(case) else op.divisor(case)
+    of_y, of_gx, of_gw = op.terms(case, shapes["gy"])
+    room = 2 ** (precision - 1)
+    of_y = 1 if op.gives_indices else of_y
+    by_x = 1.0 if isinstance(op, Bilinear) else min(1.0, room / of_y)
+    largest = {"x": 1 if isinstance(op, Bilinear) else max(1, min(room // (of_y * divisor), 2**7))}
+    by_gy = min(1.0, room / max(of_gx * divisor, of_gw, 1))
+    density = {"x": by_x, "gy": by_gy}
+    multiple = {"gy": divisor} | ({"x": divisor} if op.roundings else {})
+    found = {}
+    for name, shape in shapes.items():
+        if name.startswith("v"):
+            continue
+        ones = whole(shape, dtype, rng, largest.get(name, 1), multiple.get(name, 1))
+        few = density.get(name, 1.0)
+        found[name] = ones if few == 1 else ones * torch.from_numpy(rng.random(shape) < few)
+    return found
 
 
 def normal(shape: tuple[int, ...], dtype: torch.dtype, rng: np.random.Generator) -> Tensor:
     """Return standard normal numbers, rounded to the dtype."""
-    return torch.from_numpy(np.asarray(rng.standard_normal(shape))).to(dtype)
+    drawn = np.asarray(rng.standard_normal(shape))
+    if dtype.is_complex:
+        drawn = drawn + 1j * rng.standard_normal(shape)
+    return torch.from_numpy(drawn).to(dtype)
 
 
-def integers(
+def whole(
     shape: tuple[int, ...], dtype: torch.dtype, rng: np.random.Generator, largest: int, scale: float
 ) -> Tensor:
-    """Return scale times integers from -largest to largest."""
-    return torch.from_numpy(rng.integers(-largest, largest + 1, shape) * scale).to(dtype)
+    """Return scale times integers from -largest to largest, none of them 0 if that is 1."""
+
+    def drawn() -> np.ndarray:
+        if largest == 1:
+            return rng.integers(0, 2, shape) * 2 - 1
+        return rng.integers(-largest, largest + 1, shape)
+
+    real = drawn() * scale
+    found = real + 1j * (drawn() * scale) if dtype.is_complex else real
+    return torch.from_numpy(np.asarray(found)).to(dtype)
 
 
 def special(case: Case, dtype: torch.dtype, rng: np.random.Generator) -> Tensor:
@@ -118,43 +177,3 @@ def special(case: Case, dtype: torch.dtype, rng: np.random.Generator) -> Tensor:
     if case.values == "one NaN":
         x.reshape(-1)[x.size // 2] = nan
     return torch.from_numpy(x).to(dtype)
-
-
-# --------------------------------------------------------------------------- memory
-
-
-def laid_out(case: Case, values: Values, device: str | torch.device) -> Values:
-    """Return the tensors on the device, in the case's memory layouts, as leaves for autograd."""
-    layouts = {"x": case.memory, "gy": case.grad_memory}
-    if case.memory == "channels_last":
-        layouts["weight"] = "channels_last"
-    leaves = {}
-    for name, value in values.items():
-        channels = 1 if name == "weight" or not case.unbatched else 0
-        leaf = lay_out(value.to(device), layouts.get(name, "contiguous"), channels)
-        leaves[name] = leaf.requires_grad_(name in ("x", "weight", "bias", "gy"))
-    return leaves
-
-
-def lay_out(value: Tensor, memory: str, channels: int) -> Tensor:
-    """Return the tensor in another memory layout; `channels` is the axis of the channels.
-
-    "expanded" repeats the first part along the first axis without copying it, "constant" one number
-    along all axes, as in the gradient of a sum; "gaps" are filled with NaN, which nobody should
-    read.
-    """
-    if memory == "channels_last":
-        last = value.movedim(channels, -1)
-        return last.clone(memory_format=torch.contiguous_format).movedim(-1, channels)
-    if memory == "transposed":
-        back = tuple(reversed(range(value.ndim)))
-        return value.permute(back).contiguous().permute(back)
-    if memory == "gaps":
-        wide = value.new_full((*value.shape, 2), math.nan)
-        wide[..., 0] = value
-        return wide[..., 0]
-    if memory == "expanded":
-        return value[:1].clone().expand(value.shape)
-    if memory == "constant":
-        return value.abs().max().expand(value.shape)
-    return value.clone()

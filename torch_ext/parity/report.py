@@ -1,23 +1,20 @@
 """What `check` found: rows of a table, failures, a verdict."""
 
 import io
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from torch import Tensor
 
-from refconv.exact import Exact
+from torch_ext.parity.criterion import nonzero
 from torch_ext.parity.failure import Failure, spelled
 from torch_ext.parity.known import known
-from torch_ext.parity.quantities import array
 
 FEWEST_NONZERO = 0.1  # of all elements compared; below that, agreement proves little
 SHOWN = 8  # failures listed when a verdict is printed
@@ -37,12 +34,22 @@ class Row:
     op: str
     dtype: torch.dtype
     cases: int = 0
+    sizes: int = 0  # calls of the ladder
     trials: int = 0
+    taken: int = 0  # of these, calls that the candidate offers
     bit_equal: int = 0
     omega: float = 0.0
     omega_ours: float = 0.0
     narrow: Counter[str] = field(default_factory=Counter)
-    not_implemented: int = 0
+    flushed: Counter[str] = field(default_factory=Counter)  # subnormals of bfloat16
+    withheld: Counter[str] = field(default_factory=Counter)  # calls not offered, by reason
+    asked: int = 0  # how often to differentiate
+    reached: int = 0  # how often it could be
+    lacking: dict[int, list[Failure]] = field(default_factory=dict)
+    absent: dict[str, list[Failure]] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)  # not correctly rounded, few-hot
+    z: float = 0.0  # of the sign test, the largest
+    seconds: dict[str, float] = field(default_factory=dict)  # by tier
     elements: int = 0
     nonzero: int = 0
     skipped: str = ""
@@ -59,20 +66,35 @@ class Row:
         """Of all elements of all expected results; a test on zeros proves nothing."""
         return self.nonzero / max(1, self.elements)
 
-    def count_nonzero(self, results: Iterable[Exact | Tensor]) -> None:
+    def count_nonzero(self, results: Iterable[Any]) -> None:
         """Enter the expected results."""
         for result in results:
-            values = array(result) if isinstance(result, Tensor) else result.numerators
-            self.elements += math.prod(values.shape)
-            self.nonzero += int(np.count_nonzero(values))
+            elements, others = nonzero(result)
+            self.elements += elements
+            self.nonzero += others
+
+    def withhold(self, reason: str) -> None:
+        """Enter a call that the candidate does not offer."""
+        self.withheld[reason] += 1
 
     def close(self) -> None:
-        """Set known bugs of torch aside, and skip a dtype that the candidate never implements."""
+        """Judge what is missing, and set known bugs of torch aside.
+
+        A derivative that no call has is not offered; one that some calls have is missing in the
+        others. A gradient that is None where others are not is missing; indices are optional.
+        """
+        for order, failures in self.lacking.items():
+            if self.reached >= order:
+                self.failures += failures
+        for quantity, failures in self.absent.items():
+            if quantity == "indices":
+                self.withheld["no return_indices"] += len(failures)
+            else:
+                self.failures += failures
         self.known = [failure for failure in self.failures if known(failure)]
         self.failures = [failure for failure in self.failures if not known(failure)]
-        if self.trials and self.not_implemented == self.trials:
-            mine = [f for f in self.failures if f.party == "candidate"]
-            self.skipped = mine[0].message.removeprefix("raised ")
+        if self.trials and not self.taken:
+            self.skipped = ", ".join(self.withheld)
             self.failures = [f for f in self.failures if f.party != "candidate"]
 
     @property
@@ -85,9 +107,17 @@ class Row:
         if self.fraction_nonzero < FEWEST_NONZERO:
             return "mostly zeros"
         parts = ["agrees"]
+        none = min((order for order in self.lacking if order > self.reached), default=0)
+        if none:
+            parts = [f"agrees, to order {self.reached}: no derivative of order {none}"]
+        if self.withheld:
+            reasons = "; ".join(f"{reason} ({n})" for reason, n in self.withheld.most_common(4))
+            parts.append(f"not offered: {reasons}")
         if self.narrow:
             summed = ", ".join(f"{quantity} {n}" for quantity, n in self.narrow.items())
             parts.append(f"summed in {spelled(self.dtype)}: {summed}")
+        if self.flushed:
+            parts.append("subnormals are zero")
         if self.known:
             parts.append(f"known bug in {len({f.case.name for f in self.known})} of {self.cases}")
         return "; ".join(parts)
@@ -153,7 +183,7 @@ def table(rows: Iterable[Row]) -> Table:
     )
     for title in ("operator", "dtype"):
         found.add_column(title, no_wrap=True)
-    for title in ("cases", "bit-equal", "worst omega", "ours", "non-zero"):
+    for title in ("cases", "bit-equal", "sizes", "worst omega", "ours", "non-zero"):
         found.add_column(title, justify="right", no_wrap=True)
     found.add_column("verdict")
     for row in rows:
@@ -162,6 +192,7 @@ def table(rows: Iterable[Row]) -> Table:
             spelled(row.dtype),
             str(row.cases),
             "-" if row.skipped else str(row.bit_equal),
+            str(row.sizes),
             "-" if row.skipped else readable(row.omega),
             readable(row.omega_ours),
             f"{row.fraction_nonzero:.0%}",

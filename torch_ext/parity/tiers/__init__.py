@@ -1,0 +1,1 @@
+"""The tiers of `parity.check`: each says what it proves."""
