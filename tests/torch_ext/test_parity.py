@@ -13,28 +13,14 @@ from torch import Tensor
 
 from refconv import exact
 from support.bugs.candidates import MAKE
+from support.bugs.zoo.tampering import gradient
+from support.few_cases import COMPARED, few
 from torch_ext import functional, parity
 from torch_ext.parity import criterion, layouts
 from torch_ext.parity.catalogue import OPERATORS, cases
 from torch_ext.parity.catalogue.operator import EXACT
 from torch_ext.parity.inputs import draw
 from torch_ext.parity.report import Row
-
-FEW = (
-    "plain",
-    "all options",
-    "all options, padding not counted",
-    "stride, padding and dilation",
-    "unbatched",
-    "ties",
-    "p = 2.0, stride",
-)
-COMPARED = ("exact", "bounded")
-
-
-def few(case: parity.Case) -> bool:
-    return case.name in FEW
-
 
 # --- what passes --------------------------------------------------------------------------------
 
@@ -118,6 +104,13 @@ def test_the_highest_derivative_is_found_and_named() -> None:
     row = parity.check(lambda x, **o: Once.apply(x, o), "avg_pool2d", **options).rows[0]
     assert row.ok
     assert row.note.startswith("agrees, to order 1: no derivative of order 2")
+
+
+def test_gradients_that_are_not_asked_for_are_not_judged() -> None:
+    wrong = gradient(F.avg_pool2d, "x", lambda g: g * 1.001)
+    options: dict[str, Any] = {"dtypes": [torch.float32], "random_cases": 0}
+    assert parity.check(wrong, "avg_pool2d", order=0, **options).ok
+    assert not parity.check(wrong, "avg_pool2d", order=1, tiers=["contract"], **options).ok
 
 
 def test_a_derivative_that_some_calls_have_is_missing_in_the_others() -> None:

@@ -14,25 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from support.bugs.candidates import MAKE
+from support.few_cases import COMPARED, few
 from torch_ext import functional, parity
 from torch_ext.parity import runner
 from torch_ext.parity.__main__ import main
-
-FEW = (
-    "plain",
-    "all options",
-    "all options, padding not counted",
-    "stride, padding and dilation",
-    "unbatched",
-    "ties",
-    "p = 2.0, stride",
-)
-COMPARED = ("exact", "bounded")
-
-
-def few(case: parity.Case) -> bool:
-    return case.name in FEW
-
 
 # --- what it says -------------------------------------------------------------------------------
 

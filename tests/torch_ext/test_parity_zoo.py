@@ -41,7 +41,7 @@ def rejected_by(wrong: Wrong) -> str:
 def rejected(request: pytest.FixtureRequest) -> Iterator[Table]:
     table = Table("operator", "defect", "rejected by", title="Wrong kernels, all rejected")
     yield table
-    show(table, request.config)
+    show(table, request.config, width=120)
 
 
 @pytest.mark.parametrize(

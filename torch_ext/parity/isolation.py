@@ -22,12 +22,7 @@ POISON = "128"  # glibc fills new memory with the complement, 0x7f..., which is 
 
 
 class Isolated:
-    """Runs functions of `torch_ext.parity.observation` in another process.
-
-    >>> import math
-    >>> with Isolated(math.hypot) as run:  # doctest: +SKIP
-    ...     run(some_job, 3.0, 4.0)
-    """
+    """Runs functions of `torch_ext.parity.observation` in another process: run(job, *arguments)."""
 
     def __init__(self, candidate: Candidate, limit: float = LIMIT) -> None:
         """Take a candidate that another process can import."""

@@ -179,10 +179,10 @@ class Traces:
     changed: list[str] = field(default_factory=list)
 
 
-def traces(candidate: Candidate, case: Case, leaves: Values, others: Values) -> Traces:
+def traces(candidate: Candidate, case: Case, leaves: Values, others: Values, order: int) -> Traces:
     """Call a candidate with some numbers, then with others, and look at memory in between."""
     before = {name: (leaf.detach().clone(), leaf._version) for name, leaf in leaves.items()}
-    first = observe(candidate, case, leaves, 1)
+    first = observe(candidate, case, leaves, order)
     kept = {name: r.detach().clone() for name, r in first.found.items() if isinstance(r, Tensor)}
     found = Traces(first, first)
     for name, leaf in leaves.items():
@@ -195,7 +195,7 @@ def traces(candidate: Candidate, case: Case, leaves: Values, others: Values) -> 
         owner = holders.setdefault(storage(result), name) if result.numel() else name
         if owner != name:
             found.shared.append(f"{name} shares its memory with {owner}")
-    found.other = observe(candidate, case, others, 1)
+    found.other = observe(candidate, case, others, order)
     for name, value in kept.items():
         if not same(first.found[name].detach(), value):
             found.changed.append(name)
@@ -217,12 +217,14 @@ def same(a: Tensor, b: Tensor) -> bool:
     return bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b)) and a.shape == b.shape)
 
 
-def in_place(candidate: Candidate, case: Case, leaves: Values, name: str, value: Tensor) -> Outcome:
+def in_place(
+    candidate: Candidate, case: Case, leaves: Values, name: str, value: Tensor, order: int
+) -> Outcome:
     """Call a candidate, change one operand where it lies, and return what it gives then."""
-    observe(candidate, case, leaves, 1)
+    observe(candidate, case, leaves, order)
     with torch.no_grad():
         leaves[name].copy_(value)
-    return observe(candidate, case, leaves, 1)
+    return observe(candidate, case, leaves, order)
 
 
 def inferred(candidate: Candidate, case: Case, leaves: Values) -> Outcome:
@@ -246,9 +248,11 @@ def called(candidate: Candidate, case: Case, leaves: Values) -> Outcome:
     return outcome
 
 
-def repeated(candidate: Candidate, case: Case, leaves: Values, times: int) -> tuple[Outcome, str]:
+def repeated(
+    candidate: Candidate, case: Case, leaves: Values, order: int, times: int
+) -> tuple[Outcome, str]:
     """Return what a first call gives, and the first quantity that a later one gives otherwise."""
-    first = observe(candidate, case, leaves, 1)
+    first = observe(candidate, case, leaves, order)
     changed: list[str] = []
     op = operator(case.op)
     arguments, options = op.arguments(case, leaves)

@@ -10,7 +10,7 @@ import torch
 from torch_ext.parity import criterion
 from torch_ext.parity.catalogue import Case, Operator
 from torch_ext.parity.catalogue.operator import EXACT, FLOAT64, Arithmetic, Quantities
-from torch_ext.parity.failure import Failure
+from torch_ext.parity.failure import UNREPEATED, Failure
 from torch_ext.parity.inputs import draw
 from torch_ext.parity.known import known
 from torch_ext.parity.layouts import Values, laid_out
@@ -37,6 +37,11 @@ class Session:
     seed: int
     order: int
     row: Row
+
+    @property
+    def first(self) -> int:
+        """How often to differentiate where first gradients will do."""
+        return min(self.order, 1)
 
     def leaves(self, case: Case, values: Values, device: Any = None) -> Values:
         """Return the tensors of a call, laid out on the candidate's device, or on another."""
@@ -216,6 +221,3 @@ class Trial:
         for quantity in outcome.missing:
             failure = s.failure(self.case, self.tier, quantity, "is missing")
             row.absent.setdefault(quantity, []).append(failure)
-
-
-UNREPEATED = "has other bits in a second call"

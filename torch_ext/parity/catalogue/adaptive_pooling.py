@@ -9,25 +9,19 @@ from typing import Any
 import numpy as np
 
 from torch_ext.parity.catalogue.case import Case, Options, Shape, axes, drawn_layouts, per_axis
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
+from torch_ext.parity.catalogue.ladder import RUNGS, Sizes, along, climbed
 from torch_ext.parity.catalogue.max_pooling import VALUES
 from torch_ext.parity.catalogue.operator import (
+    SIZE,
     Arithmetic,
     Arrays,
     Choice,
     Linear,
     Operator,
     maps,
+    on_maps,
 )
 
-SIZE: dict[int, Shape] = {1: (11,), 2: (7, 6), 3: (5, 4, 6)}
 OUTPUT: dict[int, Shape] = {1: (4,), 2: (3, 4), 3: (2, 3, 4)}
 
 
@@ -36,22 +30,9 @@ class AdaptivePools(Operator):
     ceil((j + 1) i / o).
     """
 
-    def case(
-        self,
-        name: str,
-        output_size: Any,
-        *,
-        n: int = 2,
-        c: int = 3,
-        i: Shape | None = None,
-        x: str = "contiguous",
-        gy: str = "contiguous",
-        values: str = "plain",
-    ) -> Case:
-        """Return one call."""
-        i = SIZE[self.rank] if i is None else i
-        shapes, options = {"x": maps(n, c, i)}, {"output_size": output_size}
-        return Case(self.name, name, shapes, options, {"x": x, "gy": gy}, values)
+    def case(self, name: str, output_size: Any, **more: Any) -> Case:
+        """Return one call; see `on_maps`."""
+        return on_maps(self, name, {"output_size": output_size}, **more)
 
     def options(self, case: Case) -> Options:
         """Return the output size as refconv takes it: its length is the rank."""
@@ -93,28 +74,19 @@ class AdaptivePools(Operator):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, c, o and i, the input an output axis gets."""
-        o = per_axis(sizes["o"], self.rank)
-        i = per_axis(sizes["i"], self.rank)
-        for axis in range(self.rank):
-            o = (*o[:axis], sizes.get(f"o{axis}", o[axis]), *o[axis + 1 :])
-            i = (*i[:axis], sizes.get(f"i{axis}", i[axis]), *i[axis + 1 :])
+        o, i = along(sizes, "o", self.rank), along(sizes, "i", self.rank)
         size = tuple(max(1, o_ * i_ + sizes["more"]) for o_, i_ in zip(o, i, strict=True))
         return self.case(name, o, n=sizes["n"], c=sizes["c"], i=size)
 
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, then the sizes in pairs."""
         base: Sizes = {"n": 2, "c": 2, "o": 2, "i": 2, "more": 0}
-        yield self.sized("plain", base)
         rungs: dict[str, Any] = dict.fromkeys(("n", "c"), RUNGS)
         rungs |= {f"{letter}{axis}": RUNGS for letter in "oi" for axis in range(self.rank)}
-        for name, sizes in one_at_a_time(base, rungs | {"n ": (GRID,), "c ": (GRID,)}):
-            huge = {letter: sizes[f"{letter} "] for letter in "nc" if f"{letter} " in sizes}
-            thin = {"n": 1, "c": 1, "o": 1} if huge else {}
-            yield self.sized(name, {**sizes, **thin, **huge})
-        yield self.sized("7x7 to 1", {**base, "o": 1, "i": 7, "c": 64})
-        yield self.sized("8 to 4", {**base, "o": 4, "i": 2, "c": 33})
-        for sizes in pairwise({"n": (1, 2, 5, 17), "c": (1, 3, 9, 33), **self.pairs()}):
-            yield self.sized(spelled(sizes), sizes)
+        levels = {"n": (1, 2, 5, 17), "c": (1, 3, 9, 33), **self.pairs()}
+        thin = {"n": 1, "c": 1, "o": 1}
+        world = {"7x7 to 1": {"o": 1, "i": 7, "c": 64}, "8 to 4": {"o": 4, "c": 33}}
+        return climbed(self.sized, base, rungs, levels, grid="nc", thin=thin, world=world)
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:
         """Draw a call of moderate size."""

@@ -5,22 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from torch_ext.parity.catalogue.case import Case, Shape, per_axis
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    SMALL,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
-from torch_ext.parity.catalogue.operator import Bilinear, maps
+from torch_ext.parity.catalogue.case import Case, Shape
+from torch_ext.parity.catalogue.ladder import RUNGS, SMALL, Sizes, along, climbed
+from torch_ext.parity.catalogue.operator import SIZE, Bilinear, maps
 
 MOST_TERMS = 200  # of one sum: with operands of at most 1, every sum is exact in bfloat16
 MOST_PRODUCTS = 8000  # of one convolution: what exact arithmetic multiplies out in milliseconds
 
-SIZE: dict[int, Shape] = {1: (11,), 2: (7, 6), 3: (5, 4, 6)}
 KERNEL: dict[int, Shape] = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
 STRIDE: dict[int, Shape] = {1: (2,), 2: (2, 3), 3: (2, 1, 3)}
 PADDING: dict[int, Shape] = {1: (2,), 2: (1, 2), 3: (1, 0, 2)}
@@ -118,10 +109,7 @@ class Channels(Bilinear):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, g, c, m, o, k, s, p, d, more and bias."""
-        o, k = per_axis(sizes["o"], self.rank), per_axis(sizes["k"], self.rank)
-        for axis in range(self.rank):  # one axis of the ladder
-            o = (*o[:axis], sizes.get(f"o{axis}", o[axis]), *o[axis + 1 :])
-            k = (*k[:axis], sizes.get(f"k{axis}", k[axis]), *k[axis + 1 :])
+        o, k = along(sizes, "o", self.rank), along(sizes, "k", self.rank)
         options = {"stride": sizes["s"], "padding": sizes["p"], "dilation": sizes["d"]}
         return self.case(
             name,
@@ -136,24 +124,16 @@ class Channels(Bilinear):
         )
 
     def ladder(self) -> Iterator[Case]:
-        """Yield every axis at every rung, the kernels of the world, then the sizes in pairs."""
+        """Return every axis at every rung, the kernels of the world, then the sizes in pairs."""
         base: Sizes = {"n": 2, "g": 1, "c": 2, "m": 3, "o": 3, "k": 2, "s": 1, "p": 0, "d": 1}
         base |= {"more": 0, "bias": True}
-        yield self.sized("plain", base)
         rungs: dict[str, Any] = dict.fromkeys(("n", "c", "m", "g"), RUNGS)
         rungs |= {f"{letter}{axis}": RUNGS for letter in "ok" for axis in range(self.rank)}
-        rungs |= {"s": SMALL[:5], "d": (2, 3, 4, 7, 8, 9, 16), "n ": (GRID,)}
-        rungs |= {"g ": (GRID,)} if self.rank < 3 else {}
-        for name, sizes in one_at_a_time(base, rungs):
-            huge = {letter: sizes[f"{letter} "] for letter in "ng" if f"{letter} " in sizes}
-            thin = {"c": 1, "m": 1, "o": 1} if huge else {}
-            thin |= {"n": 1} if "g" in huge else {}
-            yield self.sized(name, {**sizes, **thin, **huge})
-        for name, sizes in WORLD.items():
-            yield self.sized(name, {**base, "o": 8 if self.rank < 3 else 4, **sizes})
+        rungs |= {"s": SMALL[:5], "d": (2, 3, 4, 7, 8, 9, 16)}
         levels = LEVELS if self.rank < 3 else LEVELS | {"o": (2, 5, 9), "c": (1, 3, 9)}
-        for sizes in pairwise(levels):
-            yield self.sized(spelled(sizes), sizes)
+        thin = {"c": 1, "m": 1, "o": 1}
+        world = {name: {"o": 8 if self.rank < 3 else 4, **sizes} for name, sizes in WORLD.items()}
+        return climbed(self.sized, base, rungs, levels, grid="n", thin=thin, world=world)
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:
         """Draw a convolution of moderate size."""

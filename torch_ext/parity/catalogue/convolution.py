@@ -17,14 +17,7 @@ from torch_ext.parity.catalogue.channels import (
     STRIDE,
     Channels,
 )
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
+from torch_ext.parity.catalogue.ladder import RUNGS, Sizes, climbed
 from torch_ext.parity.catalogue.operator import Arithmetic, Bilinear, maps
 
 
@@ -222,13 +215,13 @@ class TimeBatchChannels(Bilinear):
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, then the sizes in pairs."""
         base: Sizes = {"t": 5, "b": 2, "c": 2, "m": 3, "k": 2, "pad": 0}
-        yield self.case("plain", **base)
-        for name, sizes in one_at_a_time(base, dict.fromkeys("tbcmk", RUNGS) | {"t ": (GRID,)}):
-            sizes["t"] = max(sizes.pop("t ", sizes["t"]), sizes["k"] + 1)
-            yield self.case(name, **sizes)
         levels = {"t": (8, 17, 33), "b": (1, 3, 9), "c": (1, 8, 33), "m": (1, 9, 34)}
-        for sizes in pairwise(levels | {"k": (1, 3, 5), "pad": (0, 1, 2)}):
-            yield self.case(spelled(sizes), **sizes)
+        levels |= {"k": (1, 3, 5), "pad": (0, 1, 2)}
+        return climbed(self.sized, base, dict.fromkeys("tbcmk", RUNGS), levels, grid="t")
+
+    def sized(self, name: str, sizes: Sizes) -> Case:
+        """Return a call of the ladder, long enough for its kernel."""
+        return self.case(name, **{**sizes, "t": max(sizes["t"], sizes["k"] + 1)})
 
     def refused(self, case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield what torch refuses."""

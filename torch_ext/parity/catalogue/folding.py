@@ -7,15 +7,7 @@ from typing import Any
 import numpy as np
 
 from torch_ext.parity.catalogue.case import Case, Shape, axes, drawn_layouts, per_axis
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    SMALL,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
+from torch_ext.parity.catalogue.ladder import RUNGS, SMALL, Sizes, along, climbed
 from torch_ext.parity.catalogue.operator import Arithmetic, Arrays, Linear, maps, taps
 
 LEVELS: dict[str, tuple[Any, ...]] = {
@@ -92,9 +84,7 @@ class Windows(Linear):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, c, o, k, s, p, d and more."""
-        o, k = per_axis(sizes["o"], 2), per_axis(sizes["k"], 2)
-        o = (sizes.get("o0", o[0]), sizes.get("o1", o[1]))
-        k = (sizes.get("k0", k[0]), sizes.get("k1", k[1]))
+        o, k = along(sizes, "o", 2), along(sizes, "k", 2)
         s, p, d = sizes["s"], sizes["p"], sizes["d"]
         i = tuple(
             max(1, (o_ - 1) * s + d * (k_ - 1) + 1 - 2 * p + min(sizes["more"], s - 1))
@@ -106,18 +96,14 @@ class Windows(Linear):
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, common windows, then the sizes in pairs."""
         base: Sizes = {"n": 2, "c": 2, "o": 3, "k": 2, "s": 1, "p": 0, "d": 1, "more": 0}
-        yield self.sized("plain", base)
         rungs: dict[str, Any] = dict.fromkeys(("n", "c", "o0", "o1", "k0", "k1"), RUNGS)
-        rungs |= {"s": SMALL[:5], "d": (2, 3, 4, 7, 8, 9, 16), "n ": (GRID,), "c ": (GRID,)}
-        for name, sizes in one_at_a_time(base, rungs):
-            huge = {letter: sizes[f"{letter} "] for letter in "nc" if f"{letter} " in sizes}
-            thin = {"n": 1, "c": 1, "o": 1} if huge else {}
-            yield self.sized(name, {**sizes, **thin, **huge})
-        for k, s, p in ((3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 3), (16, 16, 0)):
-            sizes = {"c": 8, "o": 8, "k": k, "s": s, "p": p}
-            yield self.sized(f"{k}x{k}, stride {s}, padding {p}", {**base, **sizes})
-        for sizes in pairwise(LEVELS):
-            yield self.sized(spelled(sizes), sizes)
+        rungs |= {"s": SMALL[:5], "d": (2, 3, 4, 7, 8, 9, 16)}
+        world = {
+            f"{k}x{k}, stride {s}, padding {p}": {"c": 8, "o": 8, "k": k, "s": s, "p": p}
+            for k, s, p in ((3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 3), (16, 16, 0))
+        }
+        thin = {"n": 1, "c": 1, "o": 1}
+        return climbed(self.sized, base, rungs, LEVELS, grid="nc", thin=thin, world=world)
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:
         """Draw a call of moderate size."""

@@ -10,14 +10,7 @@ import torch
 from torch import Tensor
 
 from torch_ext.parity.catalogue.case import Case, Options, Shape, axes, drawn_layouts, per_axis
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
+from torch_ext.parity.catalogue.ladder import RUNGS, Sizes, along, climbed
 from torch_ext.parity.catalogue.max_pooling import VALUES
 from torch_ext.parity.catalogue.operator import Arrays, Choice, maps
 
@@ -130,25 +123,17 @@ class Fractional(Choice):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, c, o, k and a."""
-        o, k = per_axis(sizes["o"], self.rank), per_axis(sizes["k"], self.rank)
-        for axis in range(self.rank):
-            o = (*o[:axis], sizes.get(f"o{axis}", o[axis]), *o[axis + 1 :])
-            k = (*k[:axis], sizes.get(f"k{axis}", k[axis]), *k[axis + 1 :])
+        o, k = along(sizes, "o", self.rank), along(sizes, "k", self.rank)
         a = (sizes["a"],) * self.rank
         return self.case(name, k=k, o=o, a=a, n=sizes["n"], c=sizes["c"])
 
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, then the sizes in pairs."""
         base: Sizes = {"n": 2, "c": 2, "o": 3, "k": 2, "a": 4}
-        yield self.sized("plain", base)
         rungs: dict[str, Any] = dict.fromkeys(("n", "c"), RUNGS)
         rungs |= {f"{letter}{axis}": RUNGS for letter in "ok" for axis in range(self.rank)}
-        for name, sizes in one_at_a_time(base, rungs | {"n ": (GRID,)}):
-            huge = {"n": sizes["n "], "c": 1, "o": 1} if "n " in sizes else {}
-            yield self.sized(name, {**sizes, **huge})
         levels = {"n": (1, 2, 5, 17), "c": (1, 3, 9), "o": (1, 3, 7), "k": (1, 2, 3), "a": (2, 4)}
-        for sizes in pairwise(levels):
-            yield self.sized(spelled(sizes), sizes)
+        return climbed(self.sized, base, rungs, levels, grid="n", thin={"c": 1, "o": 1})
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:
         """Draw a call of moderate size."""

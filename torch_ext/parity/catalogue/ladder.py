@@ -6,8 +6,10 @@ every pair of (moderate) sizes together in some case.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from torch_ext.parity.catalogue.case import Case
 
 RUNGS = tuple(sorted({2**j + e for j in range(2, 10) for e in (-1, 0, 1)}))  # 3, 4, 5, 7, ... 513
 GRID = 2**16 + 1  # more than a grid of CUDA holds in its second and third axis
@@ -59,6 +61,41 @@ def pairwise(levels: Mapping[str, Sequence[Any]]) -> list[Sizes]:
         todo -= {frozenset(pair) for pair in itertools.combinations(chosen.items(), 2)}
         rows.append({name: levels[name][chosen[name]] for name in names})
     return rows
+
+
+def climbed(
+    sized: Callable[[str, Sizes], Case],
+    base: Sizes,
+    rungs: Mapping[str, Iterable[Any]],
+    levels: Mapping[str, Sequence[Any]],
+    *,
+    grid: Iterable[str] = (),
+    thin: Sizes | None = None,
+    world: Mapping[str, Sizes] | None = None,
+) -> Iterator[Case]:
+    """Yield `base`, one size of it changed at a time, the sizes of the world, and pairs of sizes.
+
+    The axes in `grid` are also tried past 2^16, with the sizes of `thin` for the others.
+    """
+    yield sized("plain", base)
+    for name, sizes in one_at_a_time(base, rungs):
+        yield sized(name, sizes)
+    for axis in grid:
+        yield sized(f"{axis} = {GRID}", {**base, **(thin or {}), axis: GRID})
+    for name, sizes in (world or {}).items():
+        yield sized(name, {**base, **sizes})
+    for sizes in pairwise(levels):
+        yield sized(spelled(sizes), {**base, **sizes})
+
+
+def along(sizes: Sizes, letter: str, rank: int) -> tuple[int, ...]:
+    """Return one size for every axis: "o" for all of them, or what "o0", "o1", "o2" say.
+
+    >>> along({"o": 3, "o1": 64}, "o", 2)
+    (3, 64)
+    """
+    names = (f"{letter}{axis}" for axis in range(rank))
+    return tuple(sizes[name if name in sizes else letter] for name in names)
 
 
 def spelled(sizes: Mapping[str, Any]) -> str:

@@ -16,17 +16,8 @@ from torch_ext.parity.catalogue.case import (
     drawn_layouts,
     per_axis,
 )
-from torch_ext.parity.catalogue.channels import SIZE
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    SMALL,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
-from torch_ext.parity.catalogue.operator import Arrays, Choice, Operator, maps, taps
+from torch_ext.parity.catalogue.ladder import RUNGS, SMALL, Sizes, along, climbed
+from torch_ext.parity.catalogue.operator import SIZE, Arrays, Choice, Operator, maps, on_maps, taps
 
 WINDOW: dict[int, Shape] = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
 STEP: dict[int, Shape] = {1: (2,), 2: (2, 1), 3: (1, 2, 2)}
@@ -61,22 +52,9 @@ class Pools(Operator):
     world = WORLD
     levels = LEVELS
 
-    def case(
-        self,
-        name: str,
-        options: Options,
-        *,
-        n: int = 2,
-        c: int = 3,
-        i: Shape | None = None,
-        x: str = "contiguous",
-        gy: str = "contiguous",
-        values: str = "plain",
-    ) -> Case:
-        """Return one call; n = 0 is unbatched; x and gy are the layouts."""
-        i = SIZE[self.rank] if i is None else i
-        shapes = {"x": maps(n, c, i)}
-        return Case(self.name, name, shapes, options, {"x": x, "gy": gy}, values)
+    def case(self, name: str, options: Options, **more: Any) -> Case:
+        """Return one call; see `on_maps`."""
+        return on_maps(self, name, options, **more)
 
     def options(self, case: Case) -> Options:
         """Return the options as refconv takes them: the kernel's length is the rank."""
@@ -121,10 +99,7 @@ class Pools(Operator):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, c, o, k, s, more and the extra options."""
-        o, k = per_axis(sizes["o"], self.rank), per_axis(sizes["k"], self.rank)
-        for axis in range(self.rank):
-            o = (*o[:axis], sizes.get(f"o{axis}", o[axis]), *o[axis + 1 :])
-            k = (*k[:axis], sizes.get(f"k{axis}", k[axis]), *k[axis + 1 :])
+        o, k = along(sizes, "o", self.rank), along(sizes, "k", self.rank)
         s, p, d = sizes["s"] or max(k), sizes.get("p", 0), sizes.get("d", 1)
         p = min(p, min(k) // 2)
         i = tuple(
@@ -149,21 +124,16 @@ class Pools(Operator):
         """Return what is climbed, axis by axis."""
         found: dict[str, Any] = dict.fromkeys(("n", "c"), RUNGS)
         found |= {f"{letter}{axis}": RUNGS for letter in "ok" for axis in range(self.rank)}
-        return found | {"s": SMALL[:8], "n ": (GRID,), "c ": (GRID,)}
+        return found | {"s": SMALL[:8]}
 
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, the pools of the world, then the sizes in pairs."""
         base: Sizes = {"n": 2, "c": 2, "o": 3, "k": 2, "s": 1, "more": 0} | self.extra
-        yield self.sized("plain", base)
-        for name, sizes in one_at_a_time(base, self.rungs()):
-            huge = {letter: sizes[f"{letter} "] for letter in "nc" if f"{letter} " in sizes}
-            thin = {"n": 1, "c": 1, "o": 1} if huge else {}
-            yield self.sized(name, {**sizes, **thin, **huge})
-        for name, sizes in self.world.items():
-            yield self.sized(name, {**base, "o": 8 if self.rank < 3 else 3, **sizes})
         levels = self.levels if self.rank < 3 else self.levels | {"o": (2, 5), "c": (1, 3, 9)}
-        for sizes in pairwise(levels):
-            yield self.sized(spelled(sizes), {**base, **sizes})
+        o = 8 if self.rank < 3 else 3
+        world = {name: {"o": o, **sizes} for name, sizes in self.world.items()}
+        thin = {"n": 1, "c": 1, "o": 1}
+        return climbed(self.sized, base, self.rungs(), levels, grid="nc", thin=thin, world=world)
 
     def terms(self, case: Case, y: Shape) -> tuple[int, int, int]:
         """Return k, and the windows that may hold one element."""

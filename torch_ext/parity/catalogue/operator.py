@@ -27,7 +27,7 @@ from torch import Tensor
 
 import refconv
 from refconv import direct, exact
-from torch_ext.parity.catalogue.case import Case, Shape
+from torch_ext.parity.catalogue.case import Case, Options, Shape
 
 Arrays = dict[str, Any]
 Quantities = dict[str, Any]
@@ -291,6 +291,26 @@ class Choice(Operator):
 def maps(n: int, c: int, i: Shape) -> Shape:
     """Return (N, C, *i); n = 0 is unbatched."""
     return (n, c, *i) if n else (c, *i)
+
+
+SIZE: dict[int, Shape] = {1: (11,), 2: (7, 6), 3: (5, 4, 6)}
+
+
+def on_maps(
+    op: Operator,
+    name: str,
+    options: Options,
+    *,
+    n: int = 2,
+    c: int = 3,
+    i: Shape | None = None,
+    x: str = "contiguous",
+    gy: str = "contiguous",
+    values: str = "plain",
+) -> Case:
+    """Return one call of a pool on (N, C, *i); n = 0 is unbatched; x and gy are the layouts."""
+    shapes = {"x": maps(n, c, SIZE[op.rank] if i is None else i)}
+    return Case(op.name, name, shapes, options, {"x": x, "gy": gy}, values)
 
 
 def taps(case: Case, rank: int) -> int:

@@ -9,14 +9,7 @@ import torch
 from torch import Tensor
 
 from torch_ext.parity.catalogue.case import Case, Options, Shape, axes, drawn_layouts, per_axis
-from torch_ext.parity.catalogue.ladder import (
-    GRID,
-    RUNGS,
-    Sizes,
-    one_at_a_time,
-    pairwise,
-    spelled,
-)
+from torch_ext.parity.catalogue.ladder import RUNGS, Sizes, along, climbed
 from torch_ext.parity.catalogue.operator import Arithmetic, Arrays, Linear, maps
 
 INPUT: dict[int, Shape] = {1: (5,), 2: (3, 4), 3: (2, 3, 2)}
@@ -105,33 +98,19 @@ class Unpooling(Linear):
 
     def sized(self, name: str, sizes: Sizes) -> Case:
         """Return a call of the ladder: `sizes` has n, c, i, k and s."""
-        i = per_axis(sizes["i"], self.rank)
-        k = per_axis(sizes["k"], self.rank)
-        for axis in range(self.rank):
-            i = (*i[:axis], sizes.get(f"i{axis}", i[axis]), *i[axis + 1 :])
-            k = (*k[:axis], sizes.get(f"k{axis}", k[axis]), *k[axis + 1 :])
+        i, k = along(sizes, "i", self.rank), along(sizes, "k", self.rank)
         options: Options = {"kernel_size": k, "stride": sizes["s"] or k}
         return self.case(name, options, n=sizes["n"], c=sizes["c"], i=i)
 
     def ladder(self) -> Iterator[Case]:
         """Yield every axis at every rung, then the sizes in pairs."""
         base: Sizes = {"n": 2, "c": 2, "i": 3, "k": 2, "s": 0}
-        yield self.sized("plain", base)
         rungs: dict[str, Any] = dict.fromkeys(("n", "c"), RUNGS)
         rungs |= {f"{letter}{axis}": RUNGS for letter in "ik" for axis in range(self.rank)}
-        for name, sizes in one_at_a_time(base, rungs | {"n ": (GRID,), "c ": (GRID,)}):
-            huge = {letter: sizes[f"{letter} "] for letter in "nc" if f"{letter} " in sizes}
-            thin = {"n": 1, "c": 1, "i": 1} if huge else {}
-            yield self.sized(name, {**sizes, **thin, **huge})
-        levels = {
-            "n": (1, 2, 5, 17),
-            "c": (1, 3, 9, 33),
-            "i": (1, 2, 7),
-            "k": (2, 3),
-            "s": (0, 1, 3),
-        }
-        for sizes in pairwise(levels):
-            yield self.sized(spelled(sizes), sizes)
+        levels = {"n": (1, 2, 5, 17), "c": (1, 3, 9, 33), "i": (1, 2, 7), "k": (2, 3)}
+        levels |= {"s": (0, 1, 3)}
+        thin = {"n": 1, "c": 1, "i": 1}
+        return climbed(self.sized, base, rungs, levels, grid="nc", thin=thin)
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:
         """Draw a call of moderate size."""

@@ -31,7 +31,7 @@ def scaled(session: Session, cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
         if case.name in SCALED and case.values == "plain":
             for tier in ("subnormal", "huge"):
-                Trial(session, case, tier, min(session.order, 1), ours=True).run()
+                Trial(session, case, tier, session.first, ours=True).run()
             yield case.name
 
 
@@ -43,6 +43,6 @@ def ladder(session: Session, cases: Sequence[Case]) -> Iterator[str]:
             _, of_gx, _ = op.terms(case, op.y_shape(case))
             divisor = 1 if op.apart(case) else op.divisor(case)
             exact_gradient = divisor * min(of_gx, 4) <= 2**precision
-            order = min(session.order, 1 if exact_gradient else 0)
+            order = session.first if exact_gradient else 0
             Trial(session, case, "ladder", order, FLOAT64).run()
         yield case.name

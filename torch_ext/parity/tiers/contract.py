@@ -67,7 +67,7 @@ def compared(
     if outcome.withheld and not outcome.found:
         session.row.withhold(outcome.withheld)
         return []
-    expected = session.expected(case, values, 1, m)
+    expected = session.expected(case, values, session.first, m)
     session.row.count_nonzero(expected.values())
     named = dataclasses.replace(case, name=what)
     failures = session.judged(named, TIER, outcome.found, expected)
@@ -78,7 +78,7 @@ def memory(session: Session, case: Case) -> list[Failure]:
     """No result shares memory with another, or changes when the function is called again."""
     values, other = numbers(session, case), numbers(session, case, 1)
     leaves, others = session.leaves(case, values), session.leaves(case, other)
-    found: Traces = session.run(traces, case, leaves, others)
+    found: Traces = session.run(traces, case, leaves, others, session.first)
     failures = compared(session, case, values, found.outcome, "two calls, the first")
     failures += compared(session, case, other, found.other, "two calls, the second")
     for text in found.shared:
@@ -98,7 +98,8 @@ def new_numbers(session: Session, case: Case) -> list[Failure]:
     for name in session.op.operands:
         if name in case.shapes:
             leaves = session.leaves(case, old)
-            outcome = session.run(in_place, case, leaves, name, new[name].to(session.device))
+            changed = new[name].to(session.device)
+            outcome = session.run(in_place, case, leaves, name, changed, session.first)
             what = f"new numbers in the memory of {name}"
             failures += compared(session, case, {**old, name: new[name]}, outcome, what)
     return failures
@@ -113,7 +114,7 @@ def flags(session: Session, case: Case) -> list[Failure]:
             leaves = session.leaves(case, values)
             for name in variables:
                 leaves[name].requires_grad_(name in chosen)
-            outcome = session.run(observe, case, leaves, 1)
+            outcome = session.run(observe, case, leaves, session.first)
             what = f"gradients for {', '.join(chosen) or 'nothing'}"
             failures += compared(session, case, values, outcome, what)
             failures += lost(session, dataclasses.replace(case, name=what), outcome, chosen)
@@ -133,7 +134,13 @@ def lost(session: Session, case: Case, outcome: Outcome, chosen: tuple[str, ...]
     if chosen and outcome.order and outcome.missing:
         names = [q for q in outcome.missing if q != "indices"]
         failures += [session.failure(case, TIER, q, "is missing") for q in names]
-    if chosen and not outcome.order and not outcome.trouble and not outcome.withheld:
+    if (
+        chosen
+        and session.order
+        and not outcome.order
+        and not outcome.trouble
+        and not outcome.withheld
+    ):
         failure = session.failure(case, TIER, GRADIENTS[chosen[0]], "is missing")
         session.row.lacking.setdefault(1, []).append(failure)
     if chosen and outcome.order:
@@ -147,7 +154,7 @@ def empty(session: Session, case: Case) -> list[Failure]:
     if none is None:
         return []
     values = numbers(session, none)
-    outcome = session.run(observe, none, session.leaves(none, values), 1)
+    outcome = session.run(observe, none, session.leaves(none, values), session.first)
     return compared(session, none, values, outcome, "an empty batch")
 
 
@@ -162,7 +169,7 @@ def layouts(session: Session, case: Case) -> list[Failure]:
                 continue
             what = f"{name} alone in memory of the kind {layout!r}"
             laid = case.laid_out(what, **{name: layout})
-            outcome = session.run(observe, laid, session.leaves(laid, values), 1)
+            outcome = session.run(observe, laid, session.leaves(laid, values), session.first)
             failures += compared(session, laid, values, outcome, what)
     return failures
 
@@ -178,7 +185,7 @@ def not_finite(session: Session, case: Case) -> list[Failure]:
         for special in (math.inf, -math.inf, math.nan):
             changed = {key: value.clone() for key, value in values.items()}
             changed[name].view(-1)[changed[name].numel() // 2] = special
-            outcome = session.run(observe, case, session.leaves(case, changed), 1)
+            outcome = session.run(observe, case, session.leaves(case, changed), session.first)
             what = f"{special} in {name}"
             for quantity, result in outcome.found.items():
                 if (name, quantity) in session.op.may_be_nan:
@@ -193,7 +200,7 @@ def forgiven(session: Session, case: Case, values: Values, quantity: str, result
     A kernel may write a gradient, or a transposed convolution, as a convolution of its operand with
     zeros around it; zero times infinity is NaN there.
     """
-    due = session.expected(case, values, 1, DEFINITION).get(quantity)
+    due = session.expected(case, values, session.first, DEFINITION).get(quantity)
     if due is None or tuple(result.shape) != criterion.shape_of(due):
         return result
     expected = criterion.once(due, session.dtype).to(result.device)

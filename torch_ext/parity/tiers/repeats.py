@@ -5,9 +5,10 @@ with a probability of 99.9 %.
 import math
 from collections.abc import Iterator
 
+from torch_ext.parity.failure import UNREPEATED
 from torch_ext.parity.inputs import draw
 from torch_ext.parity.observation import Outcome, repeated
-from torch_ext.parity.trial import UNREPEATED, Session
+from torch_ext.parity.trial import Session
 
 TIER = "repeats"
 TIMES = math.ceil(math.log(1e-3) / math.log(1 - 0.01))
@@ -18,7 +19,9 @@ def run(session: Session, times: int = TIMES) -> Iterator[str]:
     case = next(iter(session.op.ladder()))
     tier = "exact" if case.values == "one magnitude" else "bounded"
     values = draw(session.op, case, session.dtype, tier, session.seed)
-    pair: tuple[Outcome, str] = session.run(repeated, case, session.leaves(case, values), times)
+    pair: tuple[Outcome, str] = session.run(
+        repeated, case, session.leaves(case, values), session.first, times
+    )
     session.row.count_nonzero(r.detach().cpu() for r in pair[0].found.values())
     session.row.failures += session.ended(case, TIER, pair[0], ["y"])
     if pair[1]:

@@ -33,6 +33,8 @@ def run(session: Session, seed: int = 0) -> Iterator[str]:
     if session.dtype not in (torch.float32, torch.float64):
         return  # in the halves the last rounding hides the sum's
     for quantity, case in session.op.groups(GROUPS):
+        if quantity != "y" and not session.order:
+            continue
         values = draw(session.op, case, session.dtype, "bounded", session.seed + seed)
         values = {name: positive(name, value) for name, value in values.items()}
         test(session, case, values, quantity)
