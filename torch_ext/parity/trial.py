@@ -165,9 +165,9 @@ class Trial:
         row.taken += 1
         due = [q for q in expected if q not in outcome.missing]
         mine = s.ended(case, self.tier, outcome, due)
+        before = s.leaves(case, self.values)
         for name, leaf in leaves.items():
-            before = s.leaves(case, self.values)[name].detach()
-            if not criterion.same_bits(leaf.detach().cpu(), before.cpu()).all():
+            if not criterion.same_bits(leaf.detach().cpu(), before[name].detach().cpu()).all():
                 mine.append(s.failure(case, self.tier, name, "was written to"))
         mine += s.judged(case, self.tier, outcome.found, expected)
         self._missing(outcome)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from torch_ext.parity.catalogue.operator import Arithmetic, Arrays, Linear, maps
 class AveragePooling(Pools, Linear):
     """y[n, c, o] = sum of x over window o / its size, padding counted or not, or a divisor."""
 
-    extra: Sizes = {"p": 0}  # noqa: RUF012
-    world = WORLD
-    levels = LEVELS | {"count_include_pad": (True, False)}
+    extra: ClassVar[Sizes] = {"p": 0}
+    world: ClassVar[dict[str, Sizes]] = WORLD
+    levels: ClassVar[dict[str, tuple[Any, ...]]] = LEVELS | {"count_include_pad": (True, False)}
 
     def forward(self, m: Arithmetic, case: Case, x: Any, a: Arrays) -> Any:
         """Return y."""

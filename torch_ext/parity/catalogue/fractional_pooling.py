@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ class Fractional(Choice):
     With a = (i - k) / (o - 1), which is a multiple of 1/2 here: in every float, (o + u) a is exact.
     """
 
-    keywords = {"samples": "_random_samples"}  # noqa: RUF012
+    keywords: ClassVar[dict[str, str]] = {"samples": "_random_samples"}
 
     def case(
         self,
@@ -132,7 +132,13 @@ class Fractional(Choice):
         base: Sizes = {"n": 2, "c": 2, "o": 3, "k": 2, "a": 4}
         rungs: dict[str, Any] = dict.fromkeys(("n", "c"), RUNGS)
         rungs |= {f"{letter}{axis}": RUNGS for letter in "ok" for axis in range(self.rank)}
-        levels = {"n": (1, 2, 5, 17), "c": (1, 3, 9), "o": (1, 3, 7), "k": (1, 2, 3), "a": (2, 4)}
+        levels = {
+            "n": (1, 2, 5, 17),
+            "c": (1, 3, 9),
+            "o": (1, 3, 7),
+            "k": (1, 2, 3),
+            "a": (2, 4),
+        }
         return climbed(self.sized, base, rungs, levels, grid="n", thin={"c": 1, "o": 1})
 
     def middle(self, name: str, rng: np.random.Generator) -> Case:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,9 +48,9 @@ LEVELS: dict[str, tuple[Any, ...]] = {
 class Pools(Operator):
     """What pools with a fixed window share; a family adds `extra` options to the ladder's base."""
 
-    extra: Sizes = {"p": 0}  # noqa: RUF012
-    world = WORLD
-    levels = LEVELS
+    extra: ClassVar[Sizes] = {"p": 0}
+    world: ClassVar[dict[str, Sizes]] = WORLD
+    levels: ClassVar[dict[str, tuple[Any, ...]]] = LEVELS
 
     def case(self, name: str, options: Options, **more: Any) -> Case:
         """Return one call; see `on_maps`."""
@@ -152,8 +152,8 @@ class Pools(Operator):
 class MaxPooling(Pools, Choice):
     """y[n, c, o] = the largest x[n, c, o s + k d - p]."""
 
-    extra: Sizes = {"p": 0, "d": 1}  # noqa: RUF012
-    levels = LEVELS | {"d": (1, 2, 4)}
+    extra: ClassVar[Sizes] = {"p": 0, "d": 1}
+    levels: ClassVar[dict[str, tuple[Any, ...]]] = LEVELS | {"d": (1, 2, 4)}
 
     def choose(self, m: ModuleType, case: Case, a: Arrays) -> tuple[Any, Any]:
         """Return y and indices."""

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -58,18 +58,19 @@ FORWARD = ("y", "y (no grad)", "gy(gx)", "gy(gw)")
 class Operator(ABC):
     """A function of torch.nn.functional: `operands` in the call's order, `variables` among them.
 
-    `keywords` maps operands that are passed by name to these names, `halves_alone` says that the
-    dtype of x is that of the sums, `second` whether second gradients are known.
+    `keywords` maps operands that are passed by name to these names; `multiplies` says whether
+    operands are multiplied with one another; `may_be_nan` holds (operand, quantity) where NaN is as
+    good as the definition's value, if the operand is not finite.
     """
 
     operands: tuple[str, ...] = ("x",)
     variables: tuple[str, ...] = ("x",)
-    keywords: dict[str, str] = {}  # noqa: RUF012
+    keywords: ClassVar[dict[str, str]] = {}
     gives_indices = False
     batch_axis = 0
     complex = False
-    multiplies = False  # operands with one another
-    may_be_nan: frozenset[tuple[str, str]] = frozenset()  # (operand not finite, quantity)
+    multiplies = False
+    may_be_nan: frozenset[tuple[str, str]] = frozenset()
     roundings = 0  # of a division after the sum, besides the last one
 
     def __init__(self, name: str, rank: int, ours: Callable[..., Any]) -> None:

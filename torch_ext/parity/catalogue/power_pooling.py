@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,9 +31,12 @@ class PowerPooling(Pools):
     """
 
     multiplies = True
-    world = {}  # noqa: RUF012
-    levels = {**{name: LEVELS[name] for name in ("n", "c", "o", "s", "more")}, "k": (1, 2, 4)}  # noqa: RUF012
-    extra: Sizes = {"norm_type": 2.0}  # noqa: RUF012
+    world: ClassVar[dict[str, Sizes]] = {}
+    levels: ClassVar[dict[str, tuple[Any, ...]]] = {
+        **{name: LEVELS[name] for name in ("n", "c", "o", "s", "more")},
+        "k": (1, 2, 4),
+    }
+    extra: ClassVar[Sizes] = {"norm_type": 2.0}
 
     def case(self, name: str, options: Options, **more: Any) -> Case:
         """Return one call, of one magnitude unless said otherwise."""
