@@ -27,7 +27,7 @@ SOUND: list[tuple[str, str, Callable[..., Any]]] = [
     ("conv2d", "torch", F.conv2d),
     ("conv2d", "ours", functional.conv2d),
     ("conv3d", "ours", functional.conv3d),
-    ("conv_transpose2d", "torch", F.conv_transpose2d),
+    ("conv_transpose2d", "ours", functional.conv_transpose2d),
     ("conv_transpose1d", "ours", functional.conv_transpose1d),
     ("fold", "torch", F.fold),
     ("max_pool2d", "ours", functional.max_pool2d),

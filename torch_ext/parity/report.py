@@ -119,7 +119,8 @@ class Row:
         if self.flushed:
             parts.append("subnormals are zero")
         if self.known:
-            parts.append(f"known bug in {len({f.case.name for f in self.known})} of {self.cases}")
+            calls = {failure.case.name for failure in self.known}
+            parts.append(f"known bug in {len(calls)} call{'s' * (len(calls) > 1)}")
         return "; ".join(parts)
 
 
