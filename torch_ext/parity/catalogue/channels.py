@@ -146,7 +146,7 @@ class Channels(Bilinear):
 
     def probe(self) -> Case:
         """Return a 3x3 of several channels."""
-        return self.case("few-hot", n=2, c=5, m=24, i=(9, 8, 5)[: self.rank], k=(3,) * self.rank)
+        return self.case("few-hot", n=4, c=5, m=24, i=(9, 8, 5)[: self.rank], k=(3,) * self.rank)
 
     def groups(self, number: int) -> Iterator[tuple[str, Case]]:
         """Yield sums of 300 or so over channels and taps, over filters, and over outputs."""

@@ -116,7 +116,7 @@ class Convolution(Channels):
 class TimeBatchChannels(Bilinear):
     """conv_tbc: y[t, b, m] = bias[m] + sum over k, c of x[t + k - p, b, c] w[k, c, m]."""
 
-    batch_axis = 1
+    batch_axis, channel_axis = 1, 2
     complex = False  # torch does not differentiate it
 
     def narrow(self, quantity: str) -> bool:
@@ -131,7 +131,7 @@ class TimeBatchChannels(Bilinear):
 
     def probe(self) -> Case:
         """Return a kernel of three and several channels."""
-        return self.case("few-hot", t=12, b=3, c=7, m=24)
+        return self.case("few-hot", t=12, b=4, c=7, m=24)
 
     def filters_of(self, weight: Any) -> list[Any]:
         """Return one filter for each output channel."""

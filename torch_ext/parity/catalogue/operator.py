@@ -210,6 +210,7 @@ class Bilinear(Operator):
 
     operands = ("x", "weight", "bias")
     variables = ("x", "weight", "bias")
+    channel_axis = 1  # of y
     complex = True
     multiplies = True
     may_be_nan = frozenset({("weight", "gx"), ("gy", "gw")})

@@ -24,67 +24,84 @@ SHARE = 0.125  # of the elements that may differ
 
 
 def run(session: Session, seed: int = 0) -> Iterator[str]:
-    """Probe y, gx and gw of convolutions with one and with two terms."""
+    """Probe y of convolutions with one and with two terms, gx and gw with one."""
     op = session.op
     if not isinstance(op, Bilinear) or session.dtype.is_complex:
         return
     case = op.probe()
+    values = draw(op, case, session.dtype, "bounded", session.seed + seed)
+    values["bias"] = torch.zeros_like(values["bias"])
     for hot in (1, 2):
         rng = np.random.default_rng([session.seed + seed, hot, case.identity])
-        values = draw(op, case, session.dtype, "bounded", session.seed + seed)
-        values |= few(op, case, values, session.dtype, hot, rng)
-        probe(session, case, values, f"{hot} products in a sum")
+        taps = few(op, case, session.dtype, hot, rng)
+        probe(session, case, values | {"weight": taps}, ("y",), f"{hot}-hot")
         yield f"{hot}-hot"
+    if session.order:
+        rng = np.random.default_rng([session.seed + seed, 3, case.identity])
+        gy = one_an_image(op, values["gy"], rng)
+        probe(session, case, values | {"gy": gy}, ("gx", "gw"), "1-hot")
+        yield "1-hot gradients"
 
 
 def few(
-    op: Bilinear,
-    case: Case,
-    values: Values,
-    dtype: torch.dtype,
-    hot: int,
-    rng: np.random.Generator,
-) -> Values:
-    """Return a weight that is zero but for `hot` taps of every filter, and no bias.
+    op: Bilinear, case: Case, dtype: torch.dtype, hot: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return a weight that is zero but for `hot` taps of every filter.
 
     One tap holds any number; two are powers of two, so that both products are exact.
     """
     weight = np.zeros(case.shapes["weight"])
     for filter_ in op.filters_of(weight):
         at = rng.choice(filter_.size, hot, replace=False)
-        taps = rng.standard_normal(hot) if hot == 1 else 2.0 ** rng.integers(-3, 4, hot)
         flat = filter_.reshape(-1)
-        flat[at] = taps
+        flat[at] = rng.standard_normal(hot) if hot == 1 else 2.0 ** rng.integers(-3, 4, hot)
         filter_[...] = flat.reshape(filter_.shape)
-    return {"weight": torch.from_numpy(weight).to(dtype), "bias": torch.zeros(())} | {
-        name: torch.zeros_like(values[name]) for name in ("bias",) if name in values
-    }
+    return torch.from_numpy(weight).to(dtype)
 
 
-def probe(session: Session, case: Case, values: Values, what: str) -> None:
-    """Compare y with the correctly rounded sum, and enter a failure if too many differ."""
-    outcome: Outcome = session.run(observe, case, session.leaves(case, values), 0)
+def one_an_image(op: Bilinear, gy: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return gy with one element left of each image, each in another channel.
+
+    Then gx is that element times the filter, and gw of the channel times what its window held.
+    """
+    kept = torch.zeros_like(gy)
+    moved = kept.movedim((op.batch_axis, op.channel_axis), (0, 1))
+    source = gy.movedim((op.batch_axis, op.channel_axis), (0, 1))
+    for n in range(len(moved)):
+        at = (n, n, *(int(rng.integers(size)) for size in moved.shape[2:]))
+        moved[at] = source[at]
+    return kept
+
+
+def probe(
+    session: Session, case: Case, values: Values, quantities: tuple[str, ...], what: str
+) -> None:
+    """Compare quantities with the correctly rounded sums; too many that differ are a failure."""
+    order = 0 if quantities == ("y",) else 1
+    outcome: Outcome = session.run(observe, case, session.leaves(case, values), order)
     if outcome.withheld and not outcome.found:
         session.row.withhold(outcome.withheld)
         return
-    expected = session.expected(case, values, 0)
+    expected = session.expected(case, values, order)
     failures = session.ended(case, TIER, outcome, list(expected))
-    if not failures:
-        due = criterion.once(expected["y"], session.dtype)
+    for quantity in quantities:
+        got = outcome.found.get(quantity)
+        due = criterion.once(expected[quantity], session.dtype)
         session.row.count_nonzero([due])
-        got = outcome.found["y"].detach().cpu()
-        if got.shape != due.shape or got.dtype != due.dtype:
-            return  # said in the other tiers
+        if got is None or got.shape != due.shape or got.dtype != due.dtype:
+            continue  # said in the other tiers
+        got = got.detach().cpu()
         differ = ~criterion.same_sums(got, due)
-        share = float(differ.double().mean())
-        session.row.shares[what] = max(share, session.row.shares.get(what, 0.0))
+        share = float(differ.sum() / (due != 0).sum())
+        name = f"{quantity}, {what}"
+        session.row.shares[name] = max(share, session.row.shares.get(name, 0.0))
         if share > SHARE:
             bits = accuracy(got, due, session.dtype)
             message = (
-                f"{share:.0%} of the sums are not correctly rounded, of {what}; in a kernel that "
+                f"{share:.0%} of the {what} sums are not correctly rounded; in a kernel that "
                 f"rounds to nearest at most {SHARE:.1%} differ. About {bits} bits are right"
             )
-            failures.append(session.failure(case, TIER, "y", message))
+            failures.append(session.failure(case, TIER, quantity, message))
     session.row.failures += failures
 
 

@@ -271,6 +271,10 @@ CONV: list[tuple[str, Callable[[], Candidate]]] = [  # of conv2d
     ("zero times infinity skipped", lambda: sparse_weights),
     ("large results clamped to 2^100", lambda: t.result(
         F.conv2d, lambda y: y.clamp(-(2.0**100), 2.0**100))),
+    (
+        "gy cut to TF32",
+        lambda: t.result(F.conv2d, lambda y: t.Tampered.apply(y, t.cut(13))),
+    ),
     ("x cut to TF32", lambda: t.operand(F.conv2d, 0, t.cut(13))),
     ("x cut to bfloat16", lambda: t.operand(F.conv2d, 0, t.cut(16))),
     ("the weight cut by four bits", lambda: t.operand(F.conv2d, 1, t.cut(4))),
