@@ -33,7 +33,8 @@ def _grouped_image(failure: Failure) -> bool:
 
 def _wide_window(failure: Failure) -> bool:
     case = failure.case
-    wide = case.op in ("conv3d", "conv_transpose3d") and case.options.get("stride") == 2
+    window = case.options.get("stride") == 2 and case.options.get("padding") == 3
+    wide = case.op in ("conv3d", "conv_transpose3d") and window and max(case.shape[-3:]) <= 7
     return wide and case.shapes["weight"][-1] == 7 and failure.quantity == "gw"
 
 
