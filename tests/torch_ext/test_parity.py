@@ -77,6 +77,15 @@ def test_an_option_that_is_not_taken_is_not_offered() -> None:
     assert "not offered" in row.note
 
 
+def test_an_option_that_is_not_taken_is_left_out_where_it_has_its_default() -> None:
+    def without(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
+        return F.max_pool2d(x, kernel_size, stride, padding)
+
+    row = parity.check(without, "max_pool2d", dtypes=[torch.float32], tiers=["ladder"]).rows[0]
+    assert row.ok, row.failures
+    assert row.sizes > 150, "every call of the ladder names a dilation"
+
+
 def test_the_highest_derivative_is_found_and_named() -> None:
     def forward_only(x: Tensor, **options: Any) -> Tensor:
         return F.avg_pool2d(x.detach(), **options)

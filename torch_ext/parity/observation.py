@@ -9,7 +9,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -42,9 +42,8 @@ class Outcome:
 def observe(candidate: Candidate, case: Case, leaves: Values, order: int) -> Outcome:
     """Call a candidate, differentiate it as often as it can be, and return what it gave."""
     outcome = Outcome(asked=order)
-    withheld = not_taken(candidate, case)
-    if withheld:
-        outcome.withheld = withheld
+    case, outcome.withheld = offered(candidate, case)
+    if outcome.withheld:
         return outcome
     poison(operator(case.op).y_shape(case), leaves["x"])
     attempt(outcome, lambda: _observe(candidate, case, leaves, order, outcome))
@@ -65,17 +64,23 @@ def attempt(outcome: Outcome, action: Callable[[], None]) -> None:
         outcome.trouble = f"{type(error).__name__}: {error}"
 
 
-def not_taken(candidate: Candidate, case: Case) -> str:
-    """Return the options of a call that the candidate's signature does not have."""
+def offered(candidate: Candidate, case: Case) -> tuple[Case, str]:
+    """Return a call as the candidate's signature takes it, and which options that lacks.
+
+    An option that has its default value is left out where the signature does not have it.
+    """
     try:
         parameters = inspect.signature(candidate).parameters
     except (TypeError, ValueError):  # a builtin
-        return ""
+        return case, ""
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return ""
-    names = [*case.options, *operator(case.op).keywords.values()]
-    unknown = [name for name in names if name not in parameters]
-    return f"has no {', '.join(unknown)}" if unknown else ""
+        return case, ""
+    op = operator(case.op)
+    unknown = {name: v for name, v in case.options.items() if name not in parameters}
+    lacking = [name for name, value in unknown.items() if value != op.defaults.get(name)]
+    lacking += [name for name in op.keywords.values() if name not in parameters]
+    kept = {name: value for name, value in case.options.items() if name not in unknown}
+    return replace(case, options=kept), f"has no {', '.join(lacking)}" if lacking else ""
 
 
 def poison(shape: tuple[int, ...], like: Tensor) -> None:
@@ -238,6 +243,9 @@ def inferred(candidate: Candidate, case: Case, leaves: Values) -> Outcome:
 def called(candidate: Candidate, case: Case, leaves: Values) -> Outcome:
     """Return y alone, the gradients off."""
     outcome = Outcome()
+    case, outcome.withheld = offered(candidate, case)
+    if outcome.withheld:
+        return outcome
     arguments, options = operator(case.op).arguments(case, leaves)
 
     def call() -> None:
@@ -255,6 +263,7 @@ def repeated(
     first = observe(candidate, case, leaves, order)
     changed: list[str] = []
     op = operator(case.op)
+    case, _ = offered(candidate, case)
     arguments, options = op.arguments(case, leaves)
     variables = [leaves[name] for name in op.cotangents(case)]
 

@@ -13,6 +13,7 @@ products of two tensors:
 Each is again a sum of products of the same kind, so each has an exact value and a bound.
 """
 
+import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -76,6 +77,8 @@ class Operator(ABC):
     def __init__(self, name: str, rank: int, ours: Callable[..., Any]) -> None:
         """Set the name, the number of spatial axes and our function."""
         self.name, self.rank, self.ours = name, rank, ours
+        parameters = inspect.signature(ours).parameters.values()
+        self.defaults = {parameter.name: parameter.default for parameter in parameters}
 
     # ----------------------------------------------------------------- what it is called with
 
