@@ -201,6 +201,16 @@ def test_results_of_another_kind_fail() -> None:
         assert message in verdict.failures[0].message, verdict
 
 
+@pytest.mark.parametrize("result", [None, 1.0, (torch.zeros(1), torch.zeros(1))], ids=str)
+def test_what_is_no_tensor_ends_no_tier(result: Any) -> None:
+    """Each tier goes on; that it is no tensor is said where kinds are judged."""
+    verdict = parity.check(
+        lambda *_, **__: result, "conv2d", dtypes=[torch.float32], random_cases=0
+    )
+    assert not verdict.ok
+    assert any("expected a tensor" in failure.message for failure in verdict.failures)
+
+
 def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="op must be one of conv1d"):
         parity.check(F.conv2d, "conv4d")

@@ -94,10 +94,8 @@ def integers(
         sums = (terms * divisor * largest ** (1 + bilinear)).bit_length()
         a = b = c = (f.emax - sums) // (1 + bilinear)
     scale = {"x": a, "vx": a, "weight": b, "vw": b, "bias": a + b, "vb": a + b, "gy": c}
-    multiple = {"gy": divisor} | (
-        {"x": divisor, "vx": divisor} if op.roundings or tier == "subnormal" else {}
-    )
-    if tier == "huge":
+    multiple = {"gy": divisor}
+    if op.roundings or tier in ("subnormal", "huge"):
         multiple |= {"x": divisor, "vx": divisor}
     return {
         name: whole(shape, dtype, rng, largest, multiple.get(name, 1) * 2.0 ** scale[name])

@@ -38,6 +38,11 @@ class Outcome:
     asked: int = 0
     missing: list[str] = field(default_factory=list)  # gradients that are None
 
+    def tensor(self, quantity: str) -> Tensor | None:
+        """Return a quantity on the CPU, or nothing where it is none or no tensor."""
+        result = self.found.get(quantity)
+        return result.detach().cpu() if isinstance(result, Tensor) else None
+
 
 def observe(candidate: Candidate, case: Case, leaves: Values, order: int) -> Outcome:
     """Call a candidate, differentiate it as often as it can be, and return what it gave."""
@@ -236,7 +241,10 @@ def inferred(candidate: Candidate, case: Case, leaves: Values) -> Outcome:
     """Return what a candidate gives in inference mode."""
     with torch.inference_mode():
         outcome = observe(candidate, case, leaves, 0)
-        outcome.found = {name: r.clone() for name, r in outcome.found.items()}
+        outcome.found = {
+            name: result.clone() if isinstance(result, Tensor) else result
+            for name, result in outcome.found.items()
+        }
     return outcome
 
 

@@ -151,8 +151,6 @@ def lost(session: Session, case: Case, outcome: Outcome, chosen: tuple[str, ...]
 def empty(session: Session, case: Case) -> list[Failure]:
     """An empty batch gives an empty result, and gradients of zeros."""
     none = session.op.without_batch(case)
-    if none is None:
-        return []
     values = numbers(session, none)
     outcome = session.run(observe, none, session.leaves(none, values), session.first)
     return compared(session, none, values, outcome, "an empty batch")

@@ -49,12 +49,12 @@ def run(session: Session, seed: int = 0, draws: int = DRAWS) -> Iterator[str]:
             changed = dataclasses.replace(changed, shapes=shapes)
             leaves = {name: numbers[name].to(session.device) for name in shapes}
             outcome: Outcome = session.run(called, changed, leaves)
-            y = outcome.found.get("y")
-            if not isinstance(y, Tensor):
+            y = outcome.tensor("y")
+            if y is None:
                 if outcome.withheld:
                     session.row.withhold(outcome.withheld)
                 raise Ended
-            return y.cpu()
+            return y
 
         try:
             for name, left, right in sides(session, case, values, call, rng):

@@ -22,7 +22,8 @@ def run(session: Session, times: int = TIMES) -> Iterator[str]:
     pair: tuple[Outcome, str] = session.run(
         repeated, case, session.leaves(case, values), session.first, times
     )
-    session.row.count_nonzero(r.detach().cpu() for r in pair[0].found.values())
+    results = (pair[0].tensor(quantity) for quantity in pair[0].found)
+    session.row.count_nonzero(result for result in results if result is not None)
     session.row.failures += session.ended(case, TIER, pair[0], ["y"])
     if pair[1]:
         session.row.failures.append(session.failure(case, TIER, pair[1], UNREPEATED))
