@@ -66,14 +66,16 @@ def groups(device: str) -> list[list[Stage]]:
             Stage("exact tier, with CuPy", pytest("tests/refconv/test_cupy.py"), 240),
             Stage("tests, without CuPy", pytest(*TESTS), 240, without_cupy=True),
         ],
-        [
-            Stage("oracle: ours", parity(*on, "--candidate", "torch_ext.functional"), 150),
-            Stage("oracle: torch", parity(*on), 150),
-            Stage("oracle: torch, cuDNN deterministic", parity(*on, "--deterministic"), 150),
-            Stage("oracle: torch, TF32", parity(*on, "--tf32"), 150),
-        ],
         [Stage("beyond 2^31 elements", ("scripts/check_cuda_large.py", *on, *small), 90)],
-        [Stage("speed", ("scripts/check_cuda_speed.py", *on, *small), 150)],
+        [Stage("speed", ("scripts/check_cuda_speed.py", *on, *small), 120)],
+        [Stage("oracle: ours", parity(*on, *small, "--candidate", "torch_ext.functional"), 200)],
+        [
+            Stage("oracle: torch", parity(*on, *small), 200),
+            Stage(
+                "oracle: torch, cuDNN deterministic", parity(*on, *small, "--deterministic"), 200
+            ),
+            Stage("oracle: torch, TF32", parity(*on, *small, "--tf32"), 200),
+        ],
         [Stage("oracle: Inductor", parity(*on, "--compiled"), 120)],
     ]
 
