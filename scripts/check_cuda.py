@@ -68,13 +68,13 @@ def groups(device: str) -> list[list[Stage]]:
         ],
         [Stage("beyond 2^31 elements", ("scripts/check_cuda_large.py", *on, *small), 90)],
         [Stage("speed", ("scripts/check_cuda_speed.py", *on, *small), 120)],
-        [Stage("oracle: ours", parity(*on, *small, "--candidate", "torch_ext.functional"), 200)],
+        [Stage("oracle: ours", parity(*on, *small, "--candidate", "torch_ext.functional"), 480)],
         [
-            Stage("oracle: torch", parity(*on, *small), 200),
+            Stage("oracle: torch", parity(*on, *small), 400),
             Stage(
-                "oracle: torch, cuDNN deterministic", parity(*on, *small, "--deterministic"), 200
+                "oracle: torch, cuDNN deterministic", parity(*on, *small, "--deterministic"), 400
             ),
-            Stage("oracle: torch, TF32", parity(*on, *small, "--tf32"), 200),
+            Stage("oracle: torch, TF32", parity(*on, *small, "--tf32"), 400),
         ],
         [Stage("oracle: Inductor", parity(*on, "--compiled"), 120)],
     ]
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--out", type=Path, default=Path("out"))
-    parser.add_argument("--seconds", type=float, default=470)
+    parser.add_argument("--seconds", type=float, default=1200)
     parser.add_argument("--only", action="append", help="a part of a stage's name; repeatable")
     options = parser.parse_args(arguments)
     until = time.monotonic() + options.seconds

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that only a GPU can show: tests, the oracle, large results, speed. Needs no network and
 # no installation, only a Python with torch, NumPy, pytest, hypothesis, rich and, for all but the way
-# through the host, CuPy. Takes at most 8 minutes; results are in $OUT, else in out/, as they come.
+# through the host, CuPy. Takes 20 minutes on 16 cores, 16 of them
+# the oracle's (--only STAGE and --seconds N cut it short); results are in $OUT, else in out/.
 #
 #     bash scripts/check_cuda.sh                    on a GPU
 #     bash scripts/check_cuda.sh --device cpu       a dry run: a double of CuPy, small sizes

