@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 . scripts/environment.sh
 mkdir -p out
 python scripts/train_digits.py --out out/digits.png
-python -m torch_ext.parity
+python -m torch_ext.parity --jobs "$(nproc)"

@@ -154,6 +154,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
+_before: list[Callable[[], None]] = []
+
+
+def before_threads(call: Callable[[], None]) -> None:
+    """Have a call made whenever tiles are about to be shared with threads, by who shares them.
+
+    Who leaves threads of its own spinning on the cores that ours need ends that here.
+    """
+    _before.append(call)
+
+
 def run(xp: Any, task: Callable[[Item], None], items: Sequence[Item]) -> None:
     """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
 
@@ -183,6 +194,9 @@ def run(xp: Any, task: Callable[[Item], None], items: Sequence[Item]) -> None:
 
     with _threads.held() as width:
         helpers = min(width, len(items)) - 1
+        if helpers > 0:
+            for call in _before:
+                call()
         futures = [_threads.workers(width - 1).submit(work) for _ in range(helpers)]
         try:
             work()

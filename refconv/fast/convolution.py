@@ -6,8 +6,8 @@
     grad_bias    gb = sum of gy
 
 `columns` lays the windows of a tile side by side, one row for each channel and tap, one column for
-each output (im2col); its adjoint adds them back (col2im). Where that would not serve, `taps`
-computes the same, one tap after the other.
+each output (im2col); its adjoint adds them back (col2im). Few channels a group (depthwise) go
+through `bands`; where neither would serve, `taps` computes the same, one tap after the other.
 
 Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
 shape; P = prod(o) outputs of a tile, K = prod(k) taps.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import taps, tiles
+from refconv.engine import bands, taps, tiles
 from refconv.engine.columns import (
     Plan,
     columns,
@@ -98,10 +98,15 @@ def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array
     xp = geometry.namespace(x)
     y = geometry.result(xp, geo.y_shape, x.dtype)
     geo, w = without_far_taps(geo, w)
-    xs, plan = x.reshape(geo.n, geo.g, geo.c, *geo.i), plan_columns(xp, geo, x.itemsize, beside=w)
+    xs, ys = x.reshape(geo.n, geo.g, geo.c, *geo.i), y.reshape(geo.n, geo.g, geo.m, *geo.o)
+    cut = bands.strips(xp, geo, x.dtype)
+    if cut is not None:
+        bands.correlate(geo, cut, xs, w, bias, ys)
+        return y
+    plan = plan_columns(xp, geo, x.itemsize, beside=w)
     if plan is None:
         y.fill(0)
-        taps.correlate(geo, xs, w, y.reshape(geo.n, geo.g, geo.m, *geo.o))
+        taps.correlate(geo, xs, w, ys)
         return plus(y, bias)
     by_columns(geo, plan, xs, w, bias, y.reshape(geo.n, geo.g, geo.m, -1))
     return y
@@ -208,15 +213,13 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     if max(small.s) == 1 and 0 not in small.k:
         return full_correlation(small, by_group, gy, bias)
     xp = geometry.namespace(gy)
-    gx, gys = (
-        geometry.result(xp, geo.x_shape, gy.dtype, zeros=True),
-        gy.reshape(geo.n, geo.g, geo.m, *geo.o),
-    )
-    gxs, plan = (
-        gx.reshape(geo.n, geo.g, geo.c, *geo.i),
-        plan_columns(xp, small, gy.itemsize, adjoint=True),
-    )
-    if plan is None:
+    gx = geometry.result(xp, geo.x_shape, gy.dtype, zeros=True)
+    gys, gxs = gy.reshape(geo.n, geo.g, geo.m, *geo.o), gx.reshape(geo.n, geo.g, geo.c, *geo.i)
+    cut = bands.strips(xp, small, gy.dtype)
+    plan = plan_columns(xp, small, gy.itemsize, adjoint=True)
+    if cut is not None:
+        bands.transposed(small, cut, by_group, gys, gxs)
+    elif plan is None:
         taps.transposed(small, by_group, gys, gxs)
     else:
         scatter_columns(small, plan, by_group, gys, gxs)
@@ -311,8 +314,10 @@ def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
     gw = geometry.result(xp, geo.w_shape, x.dtype, zeros=True)
     xs, gys = x.reshape(geo.n, geo.g, geo.c, *geo.i), gy.reshape(geo.n, geo.g, geo.m, *geo.o)
     geo, met = without_far_taps(geo, gw)
-    plan = plan_columns(xp, geo, x.itemsize, beside=gy)
-    if plan is None:
+    cut, plan = bands.strips(xp, geo, x.dtype), plan_columns(xp, geo, x.itemsize, beside=gy)
+    if cut is not None:
+        met[...] = bands.sum_over_outputs(geo, cut, xs, gys, PARTS)
+    elif plan is None:
         taps.sum_over_outputs(geo, xs, gys, met)
     else:
         met[...] = sum_by_columns(geo, plan, xs, gys)

@@ -9,6 +9,7 @@ batched and options complete, one for each axis: `torch_ext.functional` is the w
 derivatives are in `torch_ext.derivatives`.
 """
 
+from torch_ext.operators import workers
 from torch_ext.operators.adaptive_pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
@@ -48,4 +49,5 @@ __all__ = [
     "max_pool_select",
     "max_unpool",
     "unfold",
+    "workers",
 ]
