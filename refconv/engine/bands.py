@@ -26,6 +26,7 @@ not finite, `taps` computes it again. Measured on 2 cores against windows side b
 batch 8: see docs/speed.md.
 """
 
+import functools
 import itertools
 import math
 from typing import Any, NamedTuple
@@ -78,10 +79,16 @@ def over_two_axes(geo: Conv) -> Conv:
 
 def strips(xp: Any, geo: Conv, like: np.dtype[Any]) -> Strips | None:
     """Return how to cut a convolution into strips, or None where bands do not serve it."""
+    if xp is not np or like.kind not in "fc":
+        return None
+    return cut_strips(geo, 3 * tiles.room(xp, like.itemsize) // 2)
+
+
+@functools.lru_cache(tiles.PLANS)
+def cut_strips(geo: Conv, room: int) -> Strips | None:
+    """Return how to cut a convolution into strips that fit the room, or None."""
     if (
-        xp is not np
-        or like.kind not in "fc"
-        or len(geo.k) > 2
+        len(geo.k) > 2
         or geo.g < GROUPS
         or max(geo.c, geo.m) > CHANNELS
         or math.prod(geo.k) == 1
@@ -92,12 +99,12 @@ def strips(xp: Any, geo: Conv, like: np.dtype[Any]) -> Strips | None:
     (_, k), (rows, o), (down, s), (_, d) = geo.k, geo.o, geo.s, geo.d
     wide = -(-o // -(-o // WIDE))
     height, run = window_extent(geo.k[0], geo.d[0]), s * (wide - 1) + window_extent(k, d)
-    if height * run > MOST_ZEROS * math.prod(geo.k):
+    band = height * geo.c * run * geo.m * wide
+    if height * run > MOST_ZEROS * math.prod(geo.k) or band > room:
         return None
-    across, q, room = -(-o // wide), -(-height // down), 3 * tiles.room(xp, like.itemsize) // 2
+    across, q = -(-o // wide), -(-height // down)
     row = across * max(down * geo.c * run, geo.m * wide)  # elements that a row of outputs holds
     at_once = max(1, room // row - height)
-    band = height * geo.c * run * geo.m * wide
     cut = tiles.blocks(rows, at_once)
     plane = row * (cut[0].stop + height + q)
     images = tiles.blocks(geo.n, room // plane)

@@ -12,6 +12,7 @@ efficient convolution", 2017): a k-th of the copying, for one matrix product a t
        ghi                               gh hi      shift 0: rows 1-2, shift 1: rows 2-3
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from refconv.geometry.sizes import Shape
 
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
+IMAGES = 8  # of a convolution without windows: fewer, and threads have too little to share
 SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
 
 
@@ -45,7 +47,39 @@ class Plan(NamedTuple):
         return slice(c.start * self.rows_per_channel, c.stop * self.rows_per_channel)
 
 
-def cut_tiles(xp: Any, geo: Conv, itemsize: int, adjoint: bool = False) -> Plan:
+def cut_maps(geo: Conv) -> Plan:
+    """Cut a convolution without windows into images: its columns are x as it lies, in no scratch.
+
+    2048 channels of 7 x 7 to 512, batch 8, takes 10.4 ms by tiles that fit the scratch, 6.7 so.
+    """
+    whole = [slice(0, size) for size in (geo.g, geo.m, geo.c)]
+    groups, filters, channels = ([each] for each in whole)
+    boxes = tiles.boxes(geo.o, math.prod(geo.o))
+    return Plan(tiles.blocks(geo.n, 1), groups, filters, channels, boxes, 1, 1)
+
+
+def has_no_windows(geo: Conv) -> bool:
+    """Return whether every output reads one input, its own: 1 x 1, stride 1, no padding."""
+    return math.prod(geo.k) == max(geo.s) == 1 and geo.i == geo.o and not any(map(any, geo.p))
+
+
+class Limits(NamedTuple):
+    """What the cut depends on besides the problem: two plans are one where these are the same."""
+
+    host: bool  # whether the arrays are NumPy's
+    room: int
+    columns: int
+    products: int
+    shift_rows: int
+
+
+def limits(xp: Any, itemsize: int) -> Limits:
+    """Return the limits as they are now."""
+    return Limits(xp is np, tiles.room(xp, itemsize), COLUMNS, PRODUCTS, SHIFT_ROWS)
+
+
+@functools.lru_cache(tiles.PLANS)
+def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     """Cut images, groups, channels and outputs so that the columns of one tile fit the scratch.
 
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
@@ -54,18 +88,18 @@ def cut_tiles(xp: Any, geo: Conv, itemsize: int, adjoint: bool = False) -> Plan:
     more than the taps where windows leave gaps. It does not shift; nor does a device, where copying
     costs less than more products, and which takes as many images as fit.
     """
-    taps, room = math.prod(geo.k), tiles.room(xp, itemsize)
+    taps, room = math.prod(geo.k), most_of.room
     rows = taps // geo.k[0]  # of a channel, with shifts
-    boxes = tiles.boxes(geo.o, max(COLUMNS, room // (rows * geo.c)))
+    boxes = tiles.boxes(geo.o, max(most_of.columns, room // (rows * geo.c)))
     first, *rest = tiles.extent(boxes[0])
     if (
         not adjoint
-        and xp is np
+        and most_of.host
         and geo.k[0] > 1
         and geo.s[0] == 1
         and 2 * geo.d[0] <= first
-        and geo.c * rows >= SHIFT_ROWS
-        and first * math.prod(rest) >= COLUMNS
+        and geo.c * rows >= most_of.shift_rows
+        and first * math.prod(rest) >= most_of.columns
     ):
         shifts, images = geo.k[0], 1
         most = (first + geo.d[0] * (shifts - 1)) * math.prod(rest)
@@ -73,10 +107,10 @@ def cut_tiles(xp: Any, geo: Conv, itemsize: int, adjoint: bool = False) -> Plan:
         shifts, rows = 1, taps
         taps = max(taps, math.prod(geo.s)) if adjoint else taps
         fits = room // (taps * geo.c)
-        boxes = tiles.boxes(geo.o, max(COLUMNS, fits))
+        boxes = tiles.boxes(geo.o, max(most_of.columns, fits))
         most = math.prod(tiles.extent(boxes[0]))
-        worth = PRODUCTS // (geo.m * geo.c * taps) if xp is np else fits
-        wanted = max(COLUMNS, min(fits, worth))
+        worth = most_of.products // (geo.m * geo.c * taps) if most_of.host else fits
+        wanted = max(most_of.columns, min(fits, worth))
         images = max(1, min(geo.n, wanted // most))
     filters = tiles.blocks(geo.m, room // (most * images))
     room //= taps // shifts * most * images
@@ -92,24 +126,39 @@ def cut_tiles(xp: Any, geo: Conv, itemsize: int, adjoint: bool = False) -> Plan:
 
 
 def plan_columns(
-    xp: Any, geo: Conv, itemsize: int, beside: Array | None = None, adjoint: bool = False
+    xp: Any,
+    geo: Conv,
+    itemsize: int,
+    beside: Array | None = None,
+    adjoint: bool = False,
+    like: Array | None = None,
 ) -> Plan | None:
     """Return how to cut a convolution, or None where matrices of windows do not serve it.
+
+    Where there are no windows, and images enough, x, `like` (N, g, c, *i), is used as it lies.
 
     They do not where an axis is empty; where a tile would hold mostly gaps or padding; and where
     zeros of the padding would be multiplied by what is `beside` them, which is not finite.
     """
     if 0 in (geo.n, geo.g, geo.c, geo.m, *geo.k, *geo.o, *geo.i):
         return None
-    plan = cut_tiles(xp, geo, itemsize, adjoint)
-    whole = input_box(geo, tuple(slice(0, o) for o in geo.o))
-    reads_padding = not lies_inside(whole, geo.i)
+    as_it_lies = like is not None and xp is np and like.flags.c_contiguous
+    if as_it_lies and has_no_windows(geo) and geo.n >= IMAGES:
+        return cut_maps(geo)
+    plan = cut_tiles(geo, limits(xp, itemsize), adjoint)
+    padded = reads_padding(geo)
     planes = plan.images[0].stop * plan.groups[0].stop * plan.channels[0].stop
-    if (adjoint or reads_padding) and not patch_fits(xp, geo, planes * itemsize, plan.boxes[0]):
+    if (adjoint or padded) and not patch_fits(xp, geo, planes * itemsize, plan.boxes[0]):
         return None
-    if reads_padding and beside is not None and not finite(beside):
+    if padded and beside is not None and not finite(beside):
         return None
     return plan
+
+
+@functools.lru_cache(tiles.PLANS)
+def reads_padding(geo: Conv) -> bool:
+    """Return whether any window reaches beyond x."""
+    return not lies_inside(input_box(geo, tuple(slice(0, o) for o in geo.o)), geo.i)
 
 
 def finite(a: Array) -> bool:

@@ -11,6 +11,7 @@ No zero of the padding is ever multiplied, so that 0 * inf makes no NaN, and nei
 depends on how far kernel, padding or stride reach beyond x. `columns` has the fast form.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from refconv.geometry import Array, Conv, namespace
 from refconv.geometry.sizes import Shape, last_axes, window_extent
 
 
+@functools.lru_cache(tiles.PLANS)
 def reached(geo: Conv) -> tuple[Conv, Box]:
     """Return the same convolution without the taps that never meet x, and which taps it keeps.
 

@@ -29,6 +29,7 @@ Item = TypeVar("Item")
 Box = tuple[slice, ...]
 
 SCRATCH_BYTES = 1 << 20  # of the largest scratch array of a tile: twice a core's L2 on today's CPUs
+PLANS = 1024  # how many of a kind are kept: a call like an earlier one plans nothing
 DEVICE_TIMES = 256  # as much in a tile on a device, where each call costs a launch: docs/cuda.md
 
 # --------------------------------------------------------------------------- tiles
@@ -177,6 +178,10 @@ def run(xp: Any, task: Callable[[Item], None], items: Sequence[Item]) -> None:
         with np.errstate(all="ignore"):
             for item in items:
                 task(item)
+        return
+    if len(items) == 1:
+        with _threads.held(), np.errstate(all="ignore"):
+            task(items[0])
         return
     queue = iter(items)  # next() on a tuple or list iterator is atomic
     stop = threading.Event()

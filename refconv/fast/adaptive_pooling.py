@@ -15,7 +15,8 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from refconv import geometry
-from refconv.engine.ragged import Axis, Windows, largest, sums
+from refconv.engine.adaptive_sums import sums
+from refconv.engine.ragged import Axis, Windows, largest
 from refconv.engine.winners import scatter
 from refconv.fast.average_pooling import divide
 from refconv.geometry import Array, Maps, as_x, as_y, positions_as_y
@@ -56,7 +57,8 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
             an empty result.
 
     Returns:
-        (N, C, *O), new, of the dtype of x. Sums are taken in order; each division rounds correctly.
+        (N, C, *O), new, of the dtype of x. Sums are taken in order, but for a whole map's; each
+        division rounds correctly.
         float16 is summed and divided in float32 and rounded once; integers are summed in 64 bits
         and truncated toward zero.
 
@@ -78,8 +80,9 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     def divided(total: Array, axes: Sequence[Axis]) -> None:
         divide_in_turn(total, [axis.size for axis in axes], geo)
 
-    each = windows(geometry.namespace(x), geo.i, geo.o)
-    return as_y(geo, sums(x.reshape(geo.planes, *geo.i), each, x.dtype, divided))
+    ordered = math.prod(geo.o) > 1  # the sum of a whole map has no order in torch either
+    planes, each = x.reshape(geo.planes, *geo.i), windows(geometry.namespace(x), geo.i, geo.o)
+    return as_y(geo, sums(planes, each, x.dtype, divided, ordered))
 
 
 def adaptive_avg_pool_grad(

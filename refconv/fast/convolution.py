@@ -103,7 +103,7 @@ def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array
     if cut is not None:
         bands.correlate(geo, cut, xs, w, bias, ys)
         return y
-    plan = plan_columns(xp, geo, x.itemsize, beside=w)
+    plan = plan_columns(xp, geo, x.itemsize, beside=w, like=xs)
     if plan is None:
         y.fill(0)
         taps.correlate(geo, xs, w, ys)
@@ -130,7 +130,7 @@ def plus(y: Array, bias: Array | None) -> Array:
 def by_columns(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = geometry.namespace(xs)
-    ws = matrices_of(geo, plan, w)  # (shifts, g, m, c taps)
+    ws = xp.ascontiguousarray(matrices_of(geo, plan, w))  # (shifts, g, m, c taps)
     bs = None if bias is None else bias.reshape(geo.g, geo.m, 1)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:

@@ -100,11 +100,12 @@ def test_windows_are_the_floats_floor_and_ceil_and_their_own_transpose(i: int, o
 
 @pytest.mark.usefixtures("tiles")
 class TestAgainstDefinition:
-    """Fast equals direct, whatever the tiles, bit for bit and on any data."""
+    """Fast equals direct, whatever the tiles, bit for bit and on any data that have an order."""
 
     @given(cases(dtypes=(*FLOATS, *COMPLEX, *INTEGERS)))
     def test_average(self, case: AdaptiveCase) -> None:
-        x = case.noise() if case.x.dtype.kind == "f" else case.x
+        whole = math.prod(case.output_size) == 1  # whose sum has no order
+        x = case.noise() if case.x.dtype.kind == "f" and not whole else case.x
         y = direct.adaptive_avg_pool(x, case.output_size)
         assert same(refconv.adaptive_avg_pool(x, case.output_size), y)
         gy = (y * case.x.dtype.type(3)).astype(x.dtype)

@@ -249,7 +249,7 @@ def test_the_callers_error_state_changes_nothing(state: Any) -> None:
     "bug",
     [
         Bug("zeros of the padding beside an infinity", "engine/columns.py",
-            "if reads_padding and beside is not None and not finite(beside)", "if False", "", ""),
+            "if padded and beside is not None and not finite(beside)", "if False", "", ""),
         Bug("an infinity in the sum only", "engine/columns.py",
             "return bool(xp.isfinite(a.sum())) or bool(xp.isfinite(a).all())", "return True",
             "", ""),
