@@ -20,6 +20,8 @@ from refconv.__main__ import features
 TESTS = (
     "tests/refconv/test_exact_tier.py",
     "tests/refconv/test_opinfo.py",
+    "tests/refconv/test_bands.py",
+    "tests/refconv/test_adaptive_sums.py",
     "tests/torch_ext/test_opinfo.py",
     "tests/torch_ext/test_parity.py",
     "tests/torch_ext/test_parity_zeros.py",

@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 Box = tuple[slice, ...]
 
 SCRATCH_BYTES = 1 << 20  # of the largest scratch array of a tile: twice a core's L2 on today's CPUs
-PLANS = 1024  # how many of a kind are kept: a call like an earlier one plans nothing
+PLANS = 256  # how many of a kind are kept: a call like an earlier one plans nothing
 DEVICE_TIMES = 256  # as much in a tile on a device, where each call costs a launch: docs/cuda.md
 
 # --------------------------------------------------------------------------- tiles
