@@ -9,7 +9,6 @@ batched and options complete, one for each axis: `torch_ext.functional` is the w
 derivatives are in `torch_ext.derivatives`.
 """
 
-from torch_ext.operators import workers
 from torch_ext.operators.adaptive_pooling import (
     adaptive_avg_pool,
     adaptive_avg_pool_grad,
@@ -49,5 +48,4 @@ __all__ = [
     "max_pool_select",
     "max_unpool",
     "unfold",
-    "workers",
 ]

@@ -29,14 +29,17 @@ from torch.autograd.forward_ad import _set_fwd_grad_enabled
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 from torch.utils.flop_counter import register_flop_formula
 
+from refconv.engine import tiles
 from torch_ext._bridge import in_place
-from torch_ext.operators import batches
+from torch_ext.operators import batches, workers
 
 Rule = Callable[..., tuple[Any, Any]]
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LIBRARY = torch.library.Library("refconv", "DEF")
+
+tiles.before_threads(workers.rest)
 
 
 def operator(

@@ -18,8 +18,6 @@ from collections.abc import Callable
 
 from threadpoolctl import ThreadpoolController
 
-from refconv.engine import tiles
-
 SOFT = 1  # omp_pause_soft, OpenMP 5.0, section 3.2.43: what threads keep is kept
 
 
@@ -53,5 +51,3 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-tiles.before_threads(rest)
