@@ -39,7 +39,7 @@ from refconv.engine.patches import meeting
 from refconv.geometry import Array, Conv
 from refconv.geometry.sizes import window_extent
 
-WIDE = 16  # outputs of a strip: a multiple of the widest vector, or the product takes twice as long
+WIDE = 16  # outputs of a strip at most: more, and the band is mostly zeros
 MOST_ZEROS = 12  # elements of the band for each that is no zero: beyond, windows cost less
 CHANNELS = 6  # of a group, in or out: beyond, windows make matrices of their own
 GROUPS = 4  # fewer, and windows are as fast

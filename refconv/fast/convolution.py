@@ -216,10 +216,9 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     gx = geometry.result(xp, geo.x_shape, gy.dtype, zeros=True)
     gys, gxs = gy.reshape(geo.n, geo.g, geo.m, *geo.o), gx.reshape(geo.n, geo.g, geo.c, *geo.i)
     cut = bands.strips(xp, small, gy.dtype)
-    plan = plan_columns(xp, small, gy.itemsize, adjoint=True)
     if cut is not None:
         bands.transposed(small, cut, by_group, gys, gxs)
-    elif plan is None:
+    elif (plan := plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
         taps.transposed(small, by_group, gys, gxs)
     else:
         scatter_columns(small, plan, by_group, gys, gxs)
@@ -314,10 +313,10 @@ def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
     gw = geometry.result(xp, geo.w_shape, x.dtype, zeros=True)
     xs, gys = x.reshape(geo.n, geo.g, geo.c, *geo.i), gy.reshape(geo.n, geo.g, geo.m, *geo.o)
     geo, met = without_far_taps(geo, gw)
-    cut, plan = bands.strips(xp, geo, x.dtype), plan_columns(xp, geo, x.itemsize, beside=gy)
+    cut = bands.strips(xp, geo, x.dtype)
     if cut is not None:
         met[...] = bands.sum_over_outputs(geo, cut, xs, gys, PARTS)
-    elif plan is None:
+    elif (plan := plan_columns(xp, geo, x.itemsize, beside=gy)) is None:
         taps.sum_over_outputs(geo, xs, gys, met)
     else:
         met[...] = sum_by_columns(geo, plan, xs, gys)
