@@ -9,9 +9,9 @@
 A plane, flat, times a matrix of ones and zeros has the sums of all its windows; over several axes
 the matrix is the Kronecker product of theirs. A product may add in any order: it serves the mean of
 a whole map, which has none in torch either, and gradients where no two windows share an input.
-Where what comes out is not finite, a zero may have met an infinity: `ragged` adds up those planes
-again, tap by tap, as it does everything else. Measured on 2 cores in float32, batch 8: the mean of
-2048 x 7 takes 0.4 ms where it took 2.6.
+Where what comes out is not finite, a zero may have met an infinity: `shared_windows` adds up those
+planes again, tap by tap, as it does everything else. On 2 cores, in float32, the mean of 2048 x 7
+takes 0.3 ms for eight images where it took 2.6.
 """
 
 import functools
@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import ragged, tiles
+from refconv.engine import shared_windows, tiles
 from refconv.engine.columns import finite
 from refconv.engine.ragged import Axis, Windows
 from refconv.geometry import Array, namespace
 from refconv.geometry.sizes import Shape, adaptive_range
 
+DIRECT = 1 << 20  # elements of x in a tile that reads it as it lies: fewer, and threads cost more
 MOST = 1 << 17  # elements of the matrix: beyond, adding tap by tap takes no longer
 Finish = Callable[[Array, Sequence[Axis]], None]
 
@@ -74,8 +75,12 @@ def sums(
     Where it is `ordered`, the order of the sum tells in its bits.
     """
     i, o = planes.shape[1:], tuple(w.outputs for w in windows)
+    if math.prod(i) == 1 and finish is None:  # every window holds the one input
+        one: Array = geometry.result(namespace(planes), (len(planes), *o), dtype)
+        one[...] = planes
+        return one
     if not serves(planes, o, ordered):
-        return ragged.sums(planes, windows, dtype, finish)
+        return shared_windows.sums(planes, windows, dtype, finish)
     acc = geometry.summing(dtype)
     ones, y = matrix(i, o, acc), geometry.result(np, (len(planes), *o), dtype)
     axes = [w.of(slice(0, len(planes)), slice(0, w.outputs)) for w in windows]
@@ -89,12 +94,14 @@ def sums(
         flat = len(x), -1
         np.matmul(x.reshape(flat), ones, out=total.reshape(flat))  # (p, I) @ (I, O)
         if not finite(total):
-            onto[...] = ragged.sums(planes[block], windows, dtype, finish)
+            onto[...] = shared_windows.sums(planes[block], windows, dtype, finish)
             return
         if finish is not None:
             finish(total, axes)
         onto[...] = total
 
-    room = tiles.room(np, acc.itemsize)
-    tiles.run(np, task, tiles.blocks(len(planes), room // max(math.prod(i), math.prod(o))))
+    in_place = planes.dtype == acc and planes.flags.c_contiguous  # x needs no scratch
+    most = max(1, DIRECT // math.prod(i)) if in_place else len(planes)
+    room = tiles.room(np, acc.itemsize) // (math.prod(o) if in_place else max(ones.shape))
+    tiles.run(np, task, tiles.blocks(len(planes), min(most, room)))
     return y

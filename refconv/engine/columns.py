@@ -176,6 +176,12 @@ def flat(box: Box, o: Sequence[int]) -> slice:
     return slice(int(first), int(first) + math.prod(tiles.extent(box)))
 
 
+def takes_threads(geo: Conv, dtype: np.dtype[Any]) -> bool:
+    """Return whether BLAS might share the product of a convolution that is one tile."""
+    taps, outputs = math.prod(geo.k), math.prod(geo.o)
+    return tiles.takes_threads(dtype, geo.m, geo.c * taps, geo.n * outputs)
+
+
 def columns(
     geo: Conv, plan: Plan, xs: Array, n: slice, g: slice, c: slice, box: Box
 ) -> list[Array]:
@@ -184,8 +190,9 @@ def columns(
     patch, o = read_patch(geo, x, box), tiles.extent(box)
     further = geo.d[0] * (plan.shifts - 1)
     k: Shape = geo.k if plan.shifts == 1 else (1, *geo.k[1:])
-    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
-    view = xp.moveaxis(windows(patch, k, (o[0] + further, *o[1:]), geo.s, geo.d), 0, 2 + len(k))
+    view = windows(patch, k, (o[0] + further, *o[1:]), geo.s, geo.d)
+    rank = len(k)  # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
+    view = view.transpose(*range(1, 3 + rank), 0, *range(3 + rank, 3 + 2 * rank))
     if plan.rows_per_channel == 1 and max(geo.s) == 1 and len(x) == 1:
         matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
     else:
@@ -198,9 +205,8 @@ def columns(
 
 def matrices_of(geo: Conv, plan: Plan, w: Array) -> Array:
     """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
-    by_shift = namespace(w).moveaxis(
-        w.reshape(geo.g, geo.m, geo.c, plan.shifts, plan.rows_per_channel), 3, 0
-    )
+    by_shift = w.reshape(geo.g, geo.m, geo.c, plan.shifts, plan.rows_per_channel)
+    by_shift = by_shift.transpose(3, 0, 1, 2, 4)
     matrices: Array = by_shift.reshape(plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel)
     return matrices
 
@@ -217,7 +223,7 @@ def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     gy: Array = gys[(n, g, slice(None), *box)]
     shape = (gy.shape[1], gy.shape[2], -1)
     xp = namespace(gy)
-    by_group: Array = xp.moveaxis(gy, 0, 2)  # (n, g, m, *o) -> (g, m, n, *o)
+    by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))  # (n, g, m, *o) -> (g, m, n, *o)
     if len(gy) == 1:
         return by_group.reshape(shape)
     side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")

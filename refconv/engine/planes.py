@@ -11,30 +11,36 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from refconv.engine import tiles
 from refconv.engine.tiles import Box
 from refconv.engine.visits import Visits, axis_visits
 from refconv.geometry import Array, Pool, namespace
 from refconv.geometry.sizes import Shape
 
-TILE_BYTES = 1 << 18  # of outputs: they, their inputs and their masks fit a core's cache
+TILE_BYTES = 3 << 20  # of all scratch arrays of a tile: with fewer, NumPy's calls cost more
+PARTS = 4  # tiles at least, so that threads have something to share, ...
+WORTH = 1 << 15  # ... if each has so many outputs: with fewer, threads cost more
 
 
-def plane_room(xp: Any, itemsize: int) -> int:
-    """Return how many outputs a tile may have."""
-    return tiles.times(xp) * TILE_BYTES // itemsize
+def plane_room(xp: Any, each: int, total: int) -> int:
+    """Return how many of `total` outputs a tile may have, with so many bytes of scratch each."""
+    most = tiles.times(xp) * TILE_BYTES // max(1, each)
+    return min(most, max(WORTH, -(-total // PARTS))) if xp is np else most
 
 
-def output_boxes(xp: Any, geo: Pool, itemsize: int) -> list[Box]:
-    """Cut (N C, *o) into boxes of planes and outputs."""
-    return tiles.boxes((geo.n * geo.c, *geo.o), plane_room(xp, itemsize))
+def output_boxes(xp: Any, geo: Pool, each: int) -> list[Box]:
+    """Cut (N C, *o) into boxes of planes and outputs, with so many bytes of scratch each."""
+    shape = geo.n * geo.c, *geo.o
+    return tiles.boxes(shape, plane_room(xp, each, math.prod(shape)))
 
 
-def plane_blocks(xp: Any, geo: Pool, itemsize: int) -> tuple[list[slice], list[Box]]:
+def plane_blocks(xp: Any, geo: Pool, each: int) -> tuple[list[slice], list[Box]]:
     """Cut (N C) into blocks, and o into the boxes to visit in order within each."""
-    inputs = max(1, math.prod(geo.i))
-    most = plane_room(xp, itemsize)
-    return tiles.blocks(geo.n * geo.c, most // inputs), tiles.boxes(geo.o, most)
+    outputs = math.prod(geo.o)
+    most = plane_room(xp, each, geo.n * geo.c * outputs)
+    return tiles.blocks(geo.n * geo.c, most // max(1, outputs)), tiles.boxes(geo.o, most)
 
 
 def tap_axes(geo: Pool, side: Box) -> list[Visits]:

@@ -18,8 +18,10 @@ from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import plane_room, ravel
 from refconv.engine.tiles import Box
-from refconv.engine.winners import gather, has_negative_zero, lowest, visit
+from refconv.engine.winners import Arena, contest, gather, has_negative_zero, lowest
 from refconv.geometry import Array, namespace
+
+COPIES = 4  # of a tile's windows that there are at a time, while they are laid out
 
 
 class Axis(NamedTuple):
@@ -74,8 +76,9 @@ def side_by_side(
 
 def ragged_boxes(xp: Any, planes: int, windows: Sequence[Windows], itemsize: int) -> list[Box]:
     """Cut (p, *o) into boxes of planes and outputs whose layout is small."""
-    most = plane_room(xp, itemsize) // max(1, math.prod(w.widest for w in windows))
-    return tiles.boxes((planes, *(w.outputs for w in windows)), most)
+    shape = planes, *(w.outputs for w in windows)
+    each = COPIES * itemsize * max(1, math.prod(w.widest for w in windows))
+    return tiles.boxes(shape, plane_room(xp, each, math.prod(shape)))
 
 
 def axes_of(windows: Sequence[Windows], box: Box) -> list[Axis]:
@@ -107,7 +110,7 @@ def sums(
             finish(total, axes)
         y[box] = total
 
-    tiles.run(xp, task, ragged_boxes(xp, len(planes), windows, acc.itemsize))
+    tiles.run(xp, task, ragged_boxes(xp, len(planes), windows, acc.itemsize), products=False)
     return y
 
 
@@ -133,13 +136,13 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
         offset = ravel([xp.arange(k) for k in wide], i).reshape(-1)  # of each tap
         number_type = np.min_scalar_type(max(0, math.prod(wide) - 1))
         winner = tiles.scratch(xp, best.shape, number_type, "winner")
-        winner.fill(0)
-        best.fill(lowest(planes.dtype))
-        for number, k in enumerate(np.ndindex(wide)):
-            visit(number, laid[k], best, winner)
+        arena = Arena(lambda: ((laid[k], best, winner) for k in np.ndindex(wide)), best, winner, [])
+        contest(arena, 0)
         xp.add(corner(axes), offset.take(winner), out=indices[box])
-        if has_negative_zero(laid):  # of 0 and -0 the first wins
+        if has_negative_zero(laid, best):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])
 
-    tiles.run(xp, task, ragged_boxes(xp, len(planes), windows, planes.dtype.itemsize))
+    tiles.run(
+        xp, task, ragged_boxes(xp, len(planes), windows, planes.dtype.itemsize), products=False
+    )
     return y, indices

@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,10 @@ Box = tuple[slice, ...]
 
 SCRATCH_BYTES = 1 << 20  # of the largest scratch array of a tile: twice a core's L2 on today's CPUs
 PLANS = 256  # how many of a kind are kept: a call like an earlier one plans nothing
+ALONE = 1 << 18  # multiply-adds of a real product for which OpenBLAS takes one thread
+ALONE_BY_VECTOR = (
+    9216  # the same, of a matrix and a vector (both in its interface/, gemm.c, gemv.c)
+)
 DEVICE_TIMES = 256  # as much in a tile on a device, where each call costs a launch: docs/cuda.md
 
 # --------------------------------------------------------------------------- tiles
@@ -166,23 +170,39 @@ def before_threads(call: Callable[[], None]) -> None:
     _before.append(call)
 
 
-def run(xp: Any, task: Callable[[Item], None], items: Sequence[Item]) -> None:
+def takes_threads(dtype: np.dtype[Any], *sizes: int) -> bool:
+    """Return whether BLAS may share a matrix product of three sizes with threads of its own.
+
+    Then its bits may depend on their number. Small products OpenBLAS computes alone.
+    """
+    if dtype.kind != "f" or any(library.internal_api != "openblas" for library in _threads.blas):
+        return dtype.kind in "fc"  # integers have no BLAS
+    return math.prod(sizes) > (ALONE if min(sizes) > 1 else ALONE_BY_VECTOR)
+
+
+def run(
+    xp: Any, task: Callable[[Item], None], items: Sequence[Item], products: bool = True
+) -> None:
     """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
 
-    Tasks on a device, of another library xp than NumPy, are called here, one after another.
+    Without `products`, of matrices that BLAS would share, a task alone need not hold BLAS. Tasks on
+    a device, of another library xp than NumPy, are called here, one after another.
     Floating-point exceptions are silent, as in torch: infinities and NaN tell.
     """
-    if not items:
-        return
-    if xp is not np:
-        with np.errstate(all="ignore"):
+    if xp is not np or len(items) < 2:
+        hold = xp is np and products and len(items) > 0
+        with _threads.held() if hold else nullcontext(), np.errstate(all="ignore"):
             for item in items:
                 task(item)
-        return
-    if len(items) == 1:
-        with _threads.held(), np.errstate(all="ignore"):
-            task(items[0])
-        return
+    else:
+        share(task, items)
+
+
+def share(task: Callable[[Item], None], items: Sequence[Item]) -> None:
+    """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
+
+    BLAS is held meanwhile.
+    """
     queue = iter(items)  # next() on a tuple or list iterator is atomic
     stop = threading.Event()
 

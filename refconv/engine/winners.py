@@ -9,15 +9,18 @@ An index of -1 is that of a window without any element: nothing is fetched from 
 
 import math
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import tiles
+from refconv.engine import shifts, tiles
 from refconv.engine.planes import plane_room
+from refconv.engine.tiles import Box
+from refconv.engine.visits import Visits, visits
 from refconv.geometry import Array, namespace
+from refconv.geometry.sizes import last_axes
 
 
 def lowest(dtype: np.dtype[Any]) -> Any:
@@ -25,22 +28,88 @@ def lowest(dtype: np.dtype[Any]) -> Any:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
 
 
-def visit(number: int, v: Array, best: Array, winner: Array) -> None:
+class Arena(NamedTuple):
+    """Where taps contend: what each brings, where it is compared, and what comes out."""
+
+    contenders: Callable[[], Iterable[tuple[Array, Array, Array]]]  # values, their best and winner
+    best: Array  # (p, *o)
+    winner: Array  # (p, *o) the number of a tap
+    taps: list[list[int]]  # along every axis
+
+
+def by_rows(found: Sequence[Visits], xs: Array, box: Box) -> Arena:
+    """Return taps that bring what they read of planes, (p, *i), row by row."""
+    xp, count = namespace(xs), math.prod(map(len, found))
+    shape, number_type = tiles.extent(box), np.min_scalar_type(count - 1)
+    best = tiles.scratch(xp, shape, xs.dtype, "best")
+    winner = tiles.scratch(xp, shape, number_type, "winner")
+
+    def contenders() -> Iterator[tuple[Array, Array, Array]]:
+        for _, of_x, of_y in visits(found):
+            yield xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)]
+
+    return Arena(contenders, best, winner, [[tap for tap, _, _ in axis] for axis in found])
+
+
+def in_stretches(found: shifts.Grid, xs: Array) -> Arena:
+    """Return taps that bring a stretch of memory each, from planes (p, *i)."""
+    phases = shifts.read_phases(found, xs, lowest(xs.dtype), xs.dtype)
+    number_type = np.min_scalar_type(math.prod(found.k) - 1)
+    flat_best, best = shifts.empty(found, len(xs), xs.dtype, "best")
+    flat_winner, winner = shifts.empty(found, len(xs), number_type, "winner")
+
+    def contenders() -> Iterator[tuple[Array, Array, Array]]:
+        for v in shifts.shifts(found, phases):
+            yield v, flat_best[: len(v)], flat_winner[: len(v)]
+
+    return Arena(contenders, best, winner, [list(range(k)) for k in found.k])
+
+
+def contest(arena: Arena, first: Any = None) -> None:
+    """Find the best of all taps, and the number of the winner: `first` where none is above lowest.
+
+    A NaN wins over all numbers, and of several the last. They are rare: where none is among the
+    best, comparing was right; else all taps play again, each asked whether it is one. Without
+    `first` there is only a best, no winner.
+    """
+    xp, (best, winner) = namespace(arena.best), arena[1:3]
+    for with_nan in (False, True):
+        best.fill(lowest(best.dtype))
+        if first is not None:
+            winner[...] = first
+        for number, (v, best_so_far, winner_so_far) in enumerate(arena.contenders()):
+            if first is not None:
+                visit(number, v, best_so_far, winner_so_far, with_nan)
+            xp.maximum(best_so_far, v, out=best_so_far)
+        if first is None or best.dtype.kind != "f" or not bool((best != best).any()):
+            return
+
+
+def visit(number: int, v: Array, best: Array, winner: Array, with_nan: bool) -> None:
     """Let tap `number`, of values v, win where it is larger than the best so far, or NaN."""
     xp, of_bool = namespace(v), np.dtype(bool)
     wins = xp.greater(v, best, out=tiles.scratch(xp, v.shape, of_bool, "wins"))
-    if v.dtype.kind == "f":
+    if with_nan:
         wins |= xp.not_equal(v, v, out=tiles.scratch(xp, v.shape, of_bool, "nan"))
-    xp.maximum(best, v, out=best)
     # taps come in order: the last to win has the largest number, 0 where it does not win
     scored = tiles.scratch(xp, v.shape, winner.dtype, "scored")
     xp.multiply(wins.view(np.uint8), winner.dtype.type(number), out=scored)
     xp.maximum(winner, scored, out=winner)
 
 
-def has_negative_zero(x: Array) -> bool:
-    """Return whether x holds -0.0."""
-    return x.dtype.kind == "f" and bool((namespace(x).signbit(x) & (x == 0)).any())
+def has_negative_zero(x: Array, best: Array) -> bool:
+    """Return whether x holds -0.0 and a zero is among the best: a maximum takes them for equal."""
+    if x.dtype.kind != "f" or not bool((best == 0).any()):
+        return False
+    return bool((namespace(x).signbit(x) & (x == 0)).any())
+
+
+def fetch(table: Array, at: Array, out: Array) -> None:
+    """Write the elements, or rows, of a table that are at positions within it to `out`."""
+    if namespace(table) is np:
+        table.take(at, 0, out, mode="clip")  # else NumPy copies `out`, lest one is out of range
+    else:
+        out[...] = table.take(at, 0)
 
 
 def gather(planes: Array, indices: Array) -> Array:
@@ -80,21 +149,22 @@ def write(indices: Array, values: Array, planes: Array, how: Callable[..., Any])
     """Call how(plane, positions, values) for all planes (p, size), in order of o."""
     xp, count, size = namespace(planes), math.prod(indices.shape[1:]), planes.shape[1]
     at, v = indices.reshape(len(indices), count), values.reshape(len(values), count)
-    most = plane_room(xp, planes.itemsize)
-    runs = tiles.blocks(count, most)
-
-    def task(block: slice) -> None:
+    most = plane_room(xp, 2 * indices.itemsize, indices.size)
+    with_none = bool(indices.size) and bool(indices.min() < 0)
+    # in this thread: NumPy holds the interpreter while it writes, and two threads take longer
+    for block in tiles.blocks(len(indices), most // max(1, count)):
         onto, each = planes[block].reshape(-1), xp.arange(block.stop - block.start) * size
-        for run in runs:
-            spread = (at[block, run] + each[:, None]).reshape(-1)
+        for run in tiles.blocks(count, most):
+            shape = len(each), run.stop - run.start
+            spread = tiles.scratch(xp, shape, indices.dtype, "spread")
+            spread = xp.add(at[block, run], each[:, None], out=spread).reshape(-1)
             added = v[block, run].reshape(-1).astype(onto.dtype, copy=False)
-            none = at[block, run].reshape(-1) < 0
-            if bool(none.any()):
-                spread, added = spread[~none], added[~none]
+            if with_none:
+                there = at[block, run].reshape(-1) >= 0
+                spread, added = spread[there], added[there]
             for turn in turns(spread):
-                how(onto, spread[turn], added[turn])
-
-    tiles.run(xp, task, tiles.blocks(len(indices), most // max(1, size)))
+                with np.errstate(all="ignore"):
+                    how(onto, spread[turn], added[turn])
 
 
 def turns(at: Array) -> Iterator[Any]:

@@ -16,7 +16,8 @@ import numpy as np
 
 from refconv import geometry
 from refconv.engine.adaptive_sums import sums
-from refconv.engine.ragged import Axis, Windows, largest
+from refconv.engine.ragged import Axis, Windows
+from refconv.engine.shared_windows import largest
 from refconv.engine.winners import scatter
 from refconv.fast.average_pooling import divide
 from refconv.geometry import Array, Maps, as_x, as_y, positions_as_y

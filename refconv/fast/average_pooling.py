@@ -12,6 +12,7 @@ from typing import Any
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, plane_blocks, tap_axes
+from refconv.engine.shifts import empty, grid, one_plane, read_phases, shifts, write_phases
 from refconv.engine.tiles import Box
 from refconv.engine.visits import visits
 from refconv.geometry import Array, Ints, Pool, as_x, as_y
@@ -70,15 +71,40 @@ def avg_pool(
     y = geometry.result(xp, (geo.n * geo.c, *geo.o), x.dtype)
 
     def task(box: Box) -> None:
+        total = sums(geo, planes[box[0]], box)
+        divisor = divisors(xp, geo, box[1:], count_include_pad, override)
+        if y.dtype == geo.acc:
+            divide(total, divisor, y[box])
+        else:
+            divide(total, divisor, total)
+            y[box] = total
+
+    tiles.run(xp, task, output_boxes(xp, geo, scratch_bytes(xp, geo)), products=False)
+    return as_y(geo, y)
+
+
+def sums(geo: Pool, planes: Array, box: Box) -> Array:
+    """Return the sum of every window of a box, (p, *o), in scratch memory: taps in order."""
+    xp = geometry.namespace(planes)
+    found = grid(xp, geo, box, geo.acc.itemsize)
+    if found is None:
         total = tiles.scratch(xp, tiles.extent(box), geo.acc, "total")
         total.fill(0)
         for _, of_x, of_y in visits(tap_axes(geo, box[1:])):
-            total[last_axes(of_y)] += planes[(box[0], *of_x)]
-        divide(total, divisors(xp, geo, box[1:], count_include_pad, override), total)
-        y[box] = total
+            total[last_axes(of_y)] += planes[(slice(None), *of_x)]
+        return total
+    phases = read_phases(found, planes, 0, geo.acc)
+    flat, total = empty(found, len(planes), geo.acc, "total")
+    flat.fill(0)
+    for v in shifts(found, phases):
+        flat[: len(v)] += v
+    return total
 
-    tiles.run(xp, task, output_boxes(xp, geo, geo.acc.itemsize))
-    return as_y(geo, y)
+
+def scratch_bytes(xp: Any, geo: Pool) -> int:
+    """Return how many bytes of scratch an output needs."""
+    whole = grid(xp, geo, one_plane(geo), geo.acc.itemsize)
+    return geo.acc.itemsize * (1 if whole is None else whole.each)
 
 
 def avg_pool_grad(
@@ -123,19 +149,42 @@ def avg_pool_grad(
     )  # fmt: skip
     xp, gys = geometry.namespace(gy), gy.reshape(geo.n * geo.c, *geo.o)
     gx = geometry.result(xp, (geo.n * geo.c, *geo.i), geo.acc, zeros=True)
-    planes, boxes = plane_blocks(xp, geo, geo.acc.itemsize)
+    planes, boxes = plane_blocks(xp, geo, scratch_bytes(xp, geo))
 
     def task(block: slice) -> None:
-        onto = gx[block]
         for box in boxes:
             share = tiles.scratch(xp, gys[(block, *box)].shape, geo.acc, "share")
             share[...] = gys[(block, *box)]
             divide(share, divisors(xp, geo, box, count_include_pad, override), share)
-            for _, of_x, of_y in visits(tap_axes(geo, box)):
-                onto[last_axes(of_x)] += share[last_axes(of_y)]
+            spread(geo, share, (block, *box), gx[block])
 
-    tiles.run(xp, task, planes)
+    tiles.run(xp, task, planes, products=False)
     return as_x(geo, gx)
+
+
+def spread(geo: Pool, share: Array, box: Box, onto: Array) -> None:
+    """Add the shares of a box, (p, *o), onto the windows of planes (p, *i): adjoint of `sums`.
+
+    The last tap of an output reads what the first tap of a later one does: so an input gets its
+    shares in order of o, however the outputs are cut into boxes.
+    """
+    xp = geometry.namespace(share)
+    alone = all(k <= s for k, s in zip(geo.k, geo.s, strict=True))  # no input is of two windows
+    found = None if alone else grid(xp, geo, box, geo.acc.itemsize)
+    if found is None:
+        for _, of_x, of_y in reversed(list(visits(tap_axes(geo, box[1:])))):
+            if alone:
+                onto[last_axes(of_x)] = share[last_axes(of_y)]
+            else:
+                onto[last_axes(of_x)] += share[last_axes(of_y)]
+        return
+    phases = read_phases(found, onto, 0, geo.acc)
+    flat, outputs = empty(found, len(onto), geo.acc, "total")
+    flat.fill(0)
+    outputs[...] = share
+    for v in reversed(list(shifts(found, phases))):
+        v += flat[: len(v)]
+    write_phases(found, phases, onto)
 
 
 def divisors(xp: Any, geo: Pool, side: Box, count_include_pad: bool, override: int | None) -> Array:

@@ -28,6 +28,7 @@ from refconv.engine.columns import (
     matrices_of,
     plan_columns,
     side_by_side,
+    takes_threads,
     weight_of,
 )
 from refconv.engine.patches import add_patch
@@ -42,6 +43,8 @@ from refconv.geometry.convolution import (
 from refconv.geometry.sizes import Pads, last_axes, window_extent
 
 PARTS = 8  # at least as many tasks are cut, so that threads have something to share
+MANY = 4  # filters a channel: as many, and adding columns back takes a fourth (3 x 224 to 64)
+SUMMED = 1 << 15  # elements that a task sums at least, for the bias: fewer, and threads cost more
 
 
 # --------------------------------------------------------------------------- forward
@@ -99,8 +102,7 @@ def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array
     y = geometry.result(xp, geo.y_shape, x.dtype)
     geo, w = without_far_taps(geo, w)
     xs, ys = x.reshape(geo.n, geo.g, geo.c, *geo.i), y.reshape(geo.n, geo.g, geo.m, *geo.o)
-    cut = bands.strips(xp, geo, x.dtype)
-    if cut is not None:
+    if (cut := bands.strips(xp, geo, x.dtype)) is not None:
         bands.correlate(geo, cut, xs, w, bias, ys)
         return y
     plan = plan_columns(xp, geo, x.itemsize, beside=w, like=xs)
@@ -154,7 +156,8 @@ def by_columns(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y
         if not one_image:  # (g, m, n P) -> (n, g, m, P)
             y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
 
-    tiles.run(xp, task, list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes)))
+    cut = list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes))
+    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype))
 
 
 # --------------------------------------------------------------------------- gradient of the input
@@ -210,13 +213,12 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     The bias, one value for each channel of x, is that of a transposed convolution.
     """
     small, by_group = without_far_taps(geo, w)
-    if max(small.s) == 1 and 0 not in small.k:
+    if max(small.s) == 1 and 0 not in small.k and small.m < MANY * small.c:
         return full_correlation(small, by_group, gy, bias)
     xp = geometry.namespace(gy)
     gx = geometry.result(xp, geo.x_shape, gy.dtype, zeros=True)
     gys, gxs = gy.reshape(geo.n, geo.g, geo.m, *geo.o), gx.reshape(geo.n, geo.g, geo.c, *geo.i)
-    cut = bands.strips(xp, small, gy.dtype)
-    if cut is not None:
+    if (cut := bands.strips(xp, small, gy.dtype)) is not None:
         bands.transposed(small, cut, by_group, gys, gxs)
     elif (plan := plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
         taps.transposed(small, by_group, gys, gxs)
@@ -258,7 +260,8 @@ def scatter_columns(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> N
             by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(geo.k), 0)
             add_patch(geo, gx[n, g, c], by_window, box)
 
-    tiles.run(xp, task, list(itertools.product(plan.images, plan.groups, plan.channels)))
+    cut = list(itertools.product(plan.images, plan.groups, plan.channels))
+    tiles.run(xp, task, cut, takes_threads(geo, gys.dtype))
 
 
 # --------------------------------------------------------------------------- gradient of the weight
@@ -313,8 +316,7 @@ def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
     gw = geometry.result(xp, geo.w_shape, x.dtype, zeros=True)
     xs, gys = x.reshape(geo.n, geo.g, geo.c, *geo.i), gy.reshape(geo.n, geo.g, geo.m, *geo.o)
     geo, met = without_far_taps(geo, gw)
-    cut = bands.strips(xp, geo, x.dtype)
-    if cut is not None:
+    if (cut := bands.strips(xp, geo, x.dtype)) is not None:
         met[...] = bands.sum_over_outputs(geo, cut, xs, gys, PARTS)
     elif (plan := plan_columns(xp, geo, x.itemsize, beside=gy)) is None:
         taps.sum_over_outputs(geo, xs, gys, met)
@@ -348,7 +350,8 @@ def sum_by_columns(geo: Conv, plan: Plan, xs: Array, gys: Array) -> Array:
                 else:
                     total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
 
-    tiles.run(xp, task, list(itertools.product(range(len(parts)), groups, channels)))
+    cut = list(itertools.product(range(len(parts)), groups, channels))
+    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype))
     with np.errstate(all="ignore"):
         return weight_of(geo, plan, sums[0] if len(parts) == 1 else sums.sum(0))
 
@@ -384,7 +387,9 @@ def conv_grad_bias(grad_output: Array) -> Array:
     def task(m: slice) -> None:
         gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=accumulator(gy.dtype))
 
-    tiles.run(geometry.namespace(gy), task, tiles.blocks(len(gb), -(-len(gb) // PARTS)))
+    least = SUMMED * len(gb) // max(1, gy.size)  # channels
+    channels = tiles.blocks(len(gb), max(least, -(-len(gb) // PARTS)))
+    tiles.run(geometry.namespace(gy), task, channels, products=False)
     return gb
 
 

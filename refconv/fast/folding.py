@@ -86,7 +86,7 @@ def unfold(
         for tap, of_x, of_y in taps.conv_visits(geo, tuple(slice(0, o) for o in geo.o)):
             cols[last_axes((*tap, *of_y))] = x[last_axes(of_x)]
     else:
-        tiles.run(xp, task, list(itertools.product(*plan)))
+        tiles.run(xp, task, list(itertools.product(*plan)), products=False)
     return rows.reshape(rows.shape[geo.unbatched :])
 
 
@@ -153,7 +153,8 @@ def add_tiles(geo: Conv, plan: "WindowPlan", by_window: Array, x: Array) -> None
         for box in plan.boxes:
             add_patch(geo, x[n, c], by_window[n, c][last_axes(box)], box)
 
-    tiles.run(geometry.namespace(x), task, list(itertools.product(plan.images, plan.channels)))
+    cut = list(itertools.product(plan.images, plan.channels))
+    tiles.run(geometry.namespace(x), task, cut, products=False)
 
 
 class WindowPlan(NamedTuple):

@@ -13,9 +13,19 @@ import numpy as np
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, ravel, reads, tap_axes
+from refconv.engine.shifts import grid, one_plane
 from refconv.engine.tiles import Box
-from refconv.engine.visits import Visits, visits
-from refconv.engine.winners import gather, has_negative_zero, lowest, scatter, visit
+from refconv.engine.winners import (
+    Arena,
+    by_rows,
+    contest,
+    fetch,
+    gather,
+    has_negative_zero,
+    in_stretches,
+    lowest,
+    scatter,
+)
 from refconv.geometry import Array, Ints, Pool, as_x, as_y, positions_as_y
 from refconv.geometry.max_pooling import (
     max_pool_call,
@@ -24,6 +34,8 @@ from refconv.geometry.max_pooling import (
     max_pool_select_call,
 )
 from refconv.geometry.sizes import last_axes
+
+MASKS = 5  # bytes for each output of who wins, and who has won
 
 
 @overload
@@ -122,28 +134,27 @@ def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]
     indices = geometry.result(xp, shape, np.int64) if with_indices else None
 
     def task(box: Box) -> None:
-        xs, best = planes[box[0]], y[box]
-        best.fill(lowest(x.dtype))
-        found = tap_axes(geo, box[1:])
+        xs, found = planes[box[0]], tap_axes(geo, box[1:])
         if not all(found):  # one window without any element: it is then the only one of its axis
+            y[box] = lowest(x.dtype)
             if indices is not None:
                 indices[box] = -1
             return
-        count = math.prod(map(len, found))
-        winner = tiles.scratch(xp, best.shape, np.min_scalar_type(count - 1), "winner")
-        winner[...] = first_taps(xp, geo, box[1:], found)
-        for number, (_, of_x, of_y) in enumerate(visits(found)):
-            visit(number, xs[last_axes(of_x)], best[last_axes(of_y)], winner[last_axes(of_y)])
-        # maximum takes 0 and -0 for equal; the first of them wins
-        signed = has_negative_zero(xs[last_axes(reads(found))])
+        by_shifts = grid(xp, geo, box, x.itemsize)
+        arena = by_rows(found, xs, box) if by_shifts is None else in_stretches(by_shifts, xs)
+        first = first_taps(xp, geo, box[1:], arena)
+        contest(arena, first if with_indices else None)
+        signed = has_negative_zero(xs[last_axes(reads(found))], arena.best)
+        if signed and not with_indices:
+            contest(arena, first)
         if indices is not None or signed:
-            at = positions(geo, box[1:], found, winner)
-            if signed:
-                best[...] = gather(xs, at)
-            if indices is not None:
-                indices[box] = at
+            at = xp.empty(arena.best.shape, np.int64) if indices is None else indices[box]
+            positions(geo, box[1:], arena, at)
+        y[box] = gather(xs, at) if signed else arena.best  # of 0 and -0 the first wins
 
-    tiles.run(xp, task, output_boxes(xp, geo, x.itemsize))
+    whole = grid(xp, geo, one_plane(geo), x.itemsize)
+    each = x.itemsize * (1 if whole is None else whole.each) + MASKS
+    tiles.run(xp, task, output_boxes(xp, geo, each), products=False)
     return y, indices
 
 
@@ -153,25 +164,22 @@ def window_starts(xp: Any, geo: Pool, side: Box) -> list[Array]:
     return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
 
 
-def first_taps(xp: Any, geo: Pool, side: Box, found: Sequence[Visits]) -> Array:
+def first_taps(xp: Any, geo: Pool, side: Box, arena: Arena) -> Array:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
     numbers = []
-    for start, d, axis in zip(window_starts(xp, geo, side), geo.d, found, strict=True):
-        tap = xp.maximum(0, -(start // d))
-        number = xp.searchsorted(xp.array([tap for tap, _, _ in axis]), tap)
-        numbers.append(xp.minimum(number, len(axis) - 1))
-    return ravel(numbers, tuple(map(len, found)))
+    for start, d, taps in zip(window_starts(xp, geo, side), geo.d, arena.taps, strict=True):
+        number = xp.searchsorted(xp.array(taps), xp.maximum(0, -(start // d)))
+        numbers.append(xp.minimum(number, len(taps) - 1))
+    return ravel(numbers, tuple(map(len, arena.taps)))
 
 
-def positions(geo: Pool, side: Box, found: Sequence[Visits], winner: Array) -> Array:
-    """Return the winners' flat positions o s - p + k d: one part for o and one for k."""
-    xp = geometry.namespace(winner)
+def positions(geo: Pool, side: Box, arena: Arena, out: Array) -> None:
+    """Write the winners' flat positions o s - p + k d: one part for o and one for k."""
+    xp = geometry.namespace(out)
     corner = ravel(window_starts(xp, geo, side), geo.i)
-    steps = [
-        xp.array([tap * d for tap, _, _ in axis]) for axis, d in zip(found, geo.d, strict=True)
-    ]
-    at: Array = corner + ravel(steps, geo.i).reshape(-1).take(winner)
-    return at.reshape(winner.shape)
+    steps = [xp.array(taps) * d for taps, d in zip(arena.taps, geo.d, strict=True)]
+    fetch(ravel(steps, geo.i).reshape(-1), arena.winner, out)
+    out += corner
 
 
 # --------------------------------------------------------------------------- gradient

@@ -88,7 +88,7 @@ def pad(
         for of_x, of_y in copied:
             y[(block, *of_y)] = xs[(block, *of_x)]
 
-    tiles.run(xp, task, plane_blocks(xp, geo, x.itemsize))
+    tiles.run(xp, task, plane_blocks(xp, geo, x.itemsize), products=False)
     return y.reshape(geo.y_shape)
 
 
@@ -142,7 +142,7 @@ def pad_grad(
             repeated = tuple(axis for axis, (once, times) in enumerate(sizes) if once < times)
             target += share.sum(repeated, keepdims=True) if repeated else share
 
-    tiles.run(xp, task, plane_blocks(xp, geo, gx.itemsize))
+    tiles.run(xp, task, plane_blocks(xp, geo, gx.itemsize), products=False)
     return geometry.rounded(gx, gy.dtype).reshape(geo.x_shape)
 
 

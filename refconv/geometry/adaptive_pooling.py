@@ -25,6 +25,7 @@ from refconv.geometry.arguments import (
 )
 from refconv.geometry.max_pooling import indices
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import Shape
 
 
@@ -102,7 +103,7 @@ def given(name: str, value: Any) -> list[int | None]:
 def adaptive_avg_pool_call(x: Array, output_size: Any, kinds: str = NUMBERS) -> tuple[Maps, Array]:
     """Return what `adaptive_avg_pool` computes with: the geometry, and x (N, C, *i)."""
     (x,) = operands(kinds, x=x)
-    geo = adaptive(x.shape, output_size)
+    geo = remembered(adaptive)(x.shape, output_size)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
 
 
@@ -111,7 +112,7 @@ def adaptive_avg_pool_grad_call(
 ) -> tuple[Maps, Array]:
     """Return what `adaptive_avg_pool_grad` computes with: the geometry, and gy (N, C, *O)."""
     (gy,) = operands(kinds, grad_output=grad_output)
-    geo = adaptive(input_shape, output_size, x_name="input_shape")
+    geo = remembered(adaptive)(input_shape, output_size, x_name="input_shape")
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     return geo._replace(dtype=gy.dtype), gy.reshape(geo.y_shape)
 
@@ -122,7 +123,7 @@ def adaptive_max_pool_call(
     """Return what `adaptive_max_pool` computes with: the geometry, and x (N, C, *i)."""
     (x,) = operands(kinds, x=x)
     flag("return_indices", return_indices)
-    geo = adaptive(x.shape, output_size)
+    geo = remembered(adaptive)(x.shape, output_size)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
 
 
@@ -136,7 +137,7 @@ def adaptive_max_pool_grad_call(
     """Return what `adaptive_max_pool_grad` computes with: the geometry, indices and gy."""
     xp = library(kinds, indices=at, grad_output=grad_output)
     gy = array("grad_output", grad_output, kinds, xp)
-    geo = adaptive(input_shape, output_size, x_name="input_shape")
+    geo = remembered(adaptive)(input_shape, output_size, x_name="input_shape")
     return maps_and_winners(geo, at, gy, xp)
 
 

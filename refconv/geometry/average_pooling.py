@@ -9,6 +9,7 @@ import numpy as np
 from refconv.geometry.arguments import NUMBERS, Array, Ints, flag, integer, matches, operands
 from refconv.geometry.max_pooling import Pool, pool
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 
 
 def divisor(
@@ -51,7 +52,7 @@ def avg_pool_call(
     """Return what `avg_pool` computes with: the geometry, x (N, C, *i), and the given divisor."""
     (x,) = operands(kinds, x=x)
     flag("count_include_pad", count_include_pad)
-    geo = pool(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    geo = remembered(pool)(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     override = divisor(geo, count_include_pad, divisor_override, x.dtype)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape), override
 
@@ -70,7 +71,7 @@ def avg_pool_grad_call(
     """Return what `avg_pool_grad` computes with: the geometry, gy (N, C, *o), a given divisor."""
     (gy,) = operands(kinds, grad_output=grad_output)
     flag("count_include_pad", count_include_pad)
-    geo = pool(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
+    geo = remembered(pool)(input_shape, kernel_size, stride, padding, 1, ceil_mode, "input_shape")
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     override = divisor(geo, count_include_pad, divisor_override, gy.dtype)
     return geo._replace(dtype=gy.dtype), gy.reshape(geo.y_shape), override

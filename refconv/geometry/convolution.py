@@ -18,6 +18,7 @@ from refconv.geometry.arguments import (
     per_axis,
 )
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import (
     Pads,
     Shape,
@@ -187,7 +188,7 @@ def conv_call(
 ) -> tuple[Conv, Array, Array, Array | None]:
     """Return what `conv` computes with: the geometry, x (N, C, *i), w and b, in the sums' dtype."""
     x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
-    geo = conv(x.shape, weight.shape, stride, padding, dilation, groups)
+    geo = remembered(conv)(x.shape, weight.shape, stride, padding, dilation, groups)
     conv_bias(bias, geo.g * geo.m)
     geo = geo._replace(dtype=x.dtype)
     b = None if bias is None else wide(geo, bias)
@@ -216,7 +217,9 @@ def conv_grad_input_call(
 ) -> tuple[Conv, Array, Array]:
     """Return what `conv_grad_input` computes with: the geometry, w and gy (N, M, *o)."""
     weight, gy = operands(kinds, weight=weight, grad_output=grad_output)
-    geo = conv(input_shape, weight.shape, stride, padding, dilation, groups, "input_shape")
+    geo = remembered(conv)(
+        input_shape, weight.shape, stride, padding, dilation, groups, "input_shape"
+    )
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     geo = geo._replace(dtype=gy.dtype)
     return geo, wide(geo, weight), wide(geo, batch(geo, gy))
@@ -234,7 +237,9 @@ def conv_grad_weight_call(
 ) -> tuple[Conv, Array, Array]:
     """Return what `conv_grad_weight` computes with: the geometry, x (N, C, *i), gy (N, M, *o)."""
     x, gy = operands(kinds, x=x, grad_output=grad_output)
-    geo = conv(x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape")
+    geo = remembered(conv)(
+        x.shape, weight_shape, stride, padding, dilation, groups, "x", "weight_shape"
+    )
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     geo = geo._replace(dtype=x.dtype)
     return geo, wide(geo, batch(geo, x)), wide(geo, batch(geo, gy))

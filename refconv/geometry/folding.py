@@ -21,6 +21,7 @@ from refconv.geometry.arguments import (
 )
 from refconv.geometry.convolution import Conv
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import Shape, conv_output_size, window_extent
 
 
@@ -123,7 +124,7 @@ def unfold_call(
 ) -> tuple[Conv, Array]:
     """Return what `unfold` computes with: the geometry, and x (N, C, *i)."""
     (x,) = operands(kinds + "b", x=x)
-    geo = unfold(x.shape, kernel_size, dilation, padding, stride)
+    geo = remembered(unfold)(x.shape, kernel_size, dilation, padding, stride)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
 
 
@@ -138,6 +139,6 @@ def fold_call(
 ) -> tuple[Conv, Array]:
     """Return what `fold` computes with: the geometry, and the columns (N, C, *k, *o)."""
     (cols,) = operands(kinds + "b", cols=cols)
-    geo = fold(cols.shape, output_size, kernel_size, dilation, padding, stride)
+    geo = remembered(fold)(cols.shape, output_size, kernel_size, dilation, padding, stride)
     by_window = cols.reshape(geo.n, geo.c, *geo.k, *geo.o)
     return geo._replace(dtype=cols.dtype), by_window

@@ -24,6 +24,7 @@ from refconv.geometry.arguments import (
     summing,
 )
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import Shape, pool_output_size, window_extent
 
 
@@ -161,7 +162,7 @@ def max_pool_call(
     """Return what `max_pool` computes with: the geometry, and x (N, C, *i)."""
     (x,) = operands(kinds, x=x)
     flag("return_indices", return_indices)
-    geo = pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    geo = remembered(pool)(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if return_indices:
         every_window_has_an_index(geo)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape)
@@ -181,7 +182,9 @@ def max_pool_grad_call(
     """Return what `max_pool_grad` computes with: the geometry, indices and gy (N, C, *o)."""
     xp = library(kinds, indices=at, grad_output=grad_output)
     gy = array("grad_output", grad_output, kinds, xp)
-    geo = pool(input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape")
+    geo = remembered(pool)(
+        input_shape, kernel_size, stride, padding, dilation, ceil_mode, "input_shape"
+    )
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     at = indices("indices", at, gy.shape, geo.i, xp, least=-1)
     geo = geo._replace(dtype=gy.dtype)

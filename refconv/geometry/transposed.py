@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from refconv.geometry.arguments import NUMBERS, Array, Ints, matches, operands, per_axis
 from refconv.geometry.convolution import Conv, batch, conv_bias, kernels, maps, wide
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import conv_transpose_output_size
 
 
@@ -64,7 +65,9 @@ def conv_transpose_call(
 ) -> tuple[Conv, Array, Array, Array | None]:
     """Return what `conv_transpose` computes with: the geometry, x (N, C, *i), w and b."""
     x, weight, bias = operands(kinds, x=x, weight=weight, bias=bias)
-    geo = conv_transpose(x.shape, weight.shape, stride, padding, output_padding, groups, dilation)
+    geo = remembered(conv_transpose)(
+        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+    )
     conv_bias(bias, geo.g * geo.c)
     geo = geo._replace(dtype=x.dtype)
     b = None if bias is None else wide(geo, bias)
@@ -84,7 +87,7 @@ def conv_transpose_grad_input_call(
 ) -> tuple[Conv, Array, Array]:
     """Return what `conv_transpose_grad_input` computes with: the geometry, w and gy (N, M, *o)."""
     weight, gy = operands(kinds, weight=weight, grad_output=grad_output)
-    geo = conv_transpose(
+    geo = remembered(conv_transpose)(
         input_shape, weight.shape, stride, padding, output_padding, groups, dilation, "input_shape"
     )
     matches("grad_output", gy, geo.x_shape[geo.unbatched :])
@@ -105,7 +108,7 @@ def conv_transpose_grad_weight_call(
 ) -> tuple[Conv, Array, Array]:
     """Return what `conv_transpose_grad_weight` computes with: the geometry, x and gy."""
     x, gy = operands(kinds, x=x, grad_output=grad_output)
-    geo = conv_transpose(
+    geo = remembered(conv_transpose)(
         x.shape, weight_shape, stride, padding, output_padding, groups, dilation,
         weight_name="weight_shape",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from refconv.geometry.arguments import (
 )
 from refconv.geometry.max_pooling import indices
 from refconv.geometry.messages import shown
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import unpool_output_size
 
 
@@ -79,7 +80,7 @@ def max_unpool_call(
     """Return what `max_unpool` computes with: the geometry, x and the indices, (N, C, *i)."""
     xp = library(kinds, x=x, indices=at)
     x = array("x", x, kinds, xp)
-    geo = unpool(x.shape, kernel_size, stride, padding, output_size)
+    geo = remembered(unpool)(x.shape, kernel_size, stride, padding, output_size)
     at = indices("indices", at, x.shape, geo.o, xp)
     return geo._replace(dtype=x.dtype), x.reshape(geo.x_shape), at.reshape(geo.x_shape)
 
@@ -99,7 +100,7 @@ def max_unpool_grad_call(
     gy = array("grad_output", grad_output, kinds, xp)
     shape = array("indices", at, "i", xp).shape
     flag("strict", strict)
-    geo = unpool(shape, kernel_size, stride, padding, output_size, "indices")
+    geo = remembered(unpool)(shape, kernel_size, stride, padding, output_size, "indices")
     matches("grad_output", gy, geo.y_shape[geo.unbatched :])
     at = indices("indices", at, shape, geo.o, xp)
     return geo._replace(dtype=gy.dtype), at.reshape(geo.x_shape), gy.reshape(geo.y_shape)

@@ -18,7 +18,7 @@ from refconv import direct
 from refconv.engine import adaptive_sums, ragged
 from refconv.fast import adaptive_pooling
 from support.agreement import one_nan, same_sum
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 
 ODD = (np.inf, -np.inf, np.nan)
 

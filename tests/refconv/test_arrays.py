@@ -14,7 +14,7 @@ import torch
 
 import refconv
 from support import refconv_calls
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 from support.refconv_calls import ARRAYS, equal_results
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")

@@ -19,7 +19,7 @@ from refconv import direct
 from refconv.engine import bands, tiles
 from refconv.geometry import Conv, conv
 from support.agreement import one_nan, same_sum
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 
 ODD = (np.inf, -np.inf, np.nan)
 FEW = 1 << 14  # bytes of scratch: an image is cut into tiles of few rows

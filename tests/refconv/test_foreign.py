@@ -19,7 +19,7 @@ from support.agreement import agreeing, same
 from support.arrays import LAYOUTS, laid_out
 from support.branch_calls import more_calls, whole
 from support.bugs import battery
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 from support.doubles import numpy_like
 
 Call = battery.Call
@@ -273,11 +273,12 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
 # --------------------------------------------------------------------------- names
 
 
+NUMPY_ONLY = ("bands.py", "adaptive_sums.py", "shared_windows.py", "shifts.py")
 FAST = sorted(
     path
     for path in Path(refconv.__file__).parent.rglob("*.py")
     if not {"direct", "exact", "textbook", "__main__.py"} & set(path.parts)
-    and path.name not in ("bands.py", "adaptive_sums.py")  # for NumPy's own arrays alone
+    and path.name not in NUMPY_ONLY  # for NumPy's own arrays alone
 )
 # of NumPy, what computes on no array: dtypes and their limits, indices, errors; and what tiles and
 # winners keep for NumPy's own arrays

@@ -10,7 +10,7 @@ import pytest
 
 import refconv
 from support import refconv_calls
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 
 SAYS = r"(kernel|output)_size=\(2,\) for a batch \(N, C, L\), \1_size=\(2, 2\) for one image"
 SIZES = [2, np.int64(2), np.uint8(2), np.array(2)]

@@ -8,7 +8,7 @@ import pytest
 import refconv
 from refconv.geometry.messages import LONGEST, shown
 from support import refconv_calls
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 from support.odd_values import HUGE
 from support.refconv_calls import ARRAYS, FLAGS
 

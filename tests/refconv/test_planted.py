@@ -10,7 +10,8 @@ from rich.table import Table
 import refconv
 from support.bugs import battery
 from support.bugs.candidates import MUTANTS
-from support.bugs.planted import BUGS, Bug, copy_with
+from support.bugs.planted import BUGS
+from support.bugs.planting import Bug, copy_with
 from support.bugs.seen import SEEN, stands_for
 from support.tables import show
 

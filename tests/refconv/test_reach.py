@@ -20,7 +20,7 @@ from refconv.engine.visits import axis_visits, reaching_taps
 from refconv.geometry import Conv
 from refconv.geometry.sizes import conv_output_size
 from support.agreement import one_nan, same_sum
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 
 inf, nan = np.inf, np.nan
 HUGE = (2**31, 2**33, 2**61)

@@ -18,7 +18,7 @@ import refconv
 from refconv import direct, geometry
 from refconv.geometry.sizes import pool_output_size
 from support.agreement import agreeing, one_nan
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 
 F = torch.nn.functional
 inf, nan = np.inf, np.nan
@@ -293,7 +293,7 @@ def test_no_channels_have_no_maxima() -> None:
         Bug("-1 is the last element", "engine/winners.py",
             "taken[indices < 0] = 0", "pass", "", ""),
         Bug("-1 is the element before", "engine/winners.py",
-            "if bool(none.any()):", "if False:", "", ""),
+            "if with_none:", "if False:", "", ""),
         Bug("the lowest integer's size is itself", "fast/average_pooling.py",
             "down = total // by", "down = abs(total) // abs(by)", "", ""),
         Bug("the whole window counted", "fast/average_pooling.py",

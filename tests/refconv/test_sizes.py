@@ -10,7 +10,7 @@ import pytest
 
 import refconv
 from support import refconv_calls
-from support.bugs.planted import Bug, copy_with
+from support.bugs.planting import Bug, copy_with
 from support.odd_values import BAD, ONE, SEVERAL, takes
 from support.refconv_calls import ARRAYS, FLAGS, equal_results
 

@@ -5,14 +5,20 @@ a wrong Python type, NotImplementedError for a dtype or a layout without the ope
 for all else. Where torch's own is another, the door exchanges it (`torch_ext.functional._door`).
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from refconv import geometry
+from refconv.geometry.remembering import remembered
 from refconv.geometry.sizes import Shape
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -79,6 +85,14 @@ def flag(name: str, value: Any) -> bool:
         kind = type(value).__name__
         raise TypeError(f"{name} must be a bool, got {geometry.shown(value)} ({kind:.40})")
     return value
+
+
+def known(check: Callable[P, R]) -> Callable[P, R]:
+    """Return a check of sizes that remembers what it found: but not for torch.compile.
+
+    It traces what it sees, symbolic sizes too, and keeps the result itself.
+    """
+    return check if is_compiling() else remembered(check)
 
 
 def pool_stride(stride: Any) -> Any:

@@ -207,5 +207,5 @@ def _outputs(rank: int, input: Tensor, output_size: Outputs, channels: int) -> t
                 f"input has {input.dim()} dimensions, shape {tuple(input.shape)}: an adaptive "
                 f"pooling with {rank} spatial axes expects {rank + 1} (unbatched) or {rank + 2}"
             )
-    geo = geometry.adaptive(input.shape, sizes, channels, x_name="input")
+    geo = _arguments.known(geometry.adaptive)(input.shape, sizes, channels, x_name="input")
     return geo.o, geo.unbatched

@@ -132,7 +132,7 @@ def _avg_pool(
     sign = np.dtype(np.uint8 if input.dtype is torch.uint8 else np.int8)
     divisor = geometry.divisor_override(divisor_override, sign)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    geo = geometry.pool(
+    geo = _arguments.known(geometry.pool)(
         input.shape, k, _arguments.pool_stride(stride), padding, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(geo.i, k, strict=True)):

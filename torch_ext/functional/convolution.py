@@ -188,7 +188,7 @@ def _conv(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv{rank}d expects {rank + 2}"
         )
-    geo = geometry.conv(
+    geo = _arguments.known(geometry.conv)(
         input.shape, weight.shape, stride, padding, dilation, groups, x_name="input"
     )
     _arguments.per_filter(bias, geo.g * geo.m)

@@ -109,7 +109,7 @@ def _unfold(
     """Check everything under torch's names, complete the options, and lay out a batch."""
     _arguments.tensor("input", input, DTYPES)
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
-    geo = geometry.unfold(input.shape, k, d, p, s, x_name="input")
+    geo = _arguments.known(geometry.unfold)(input.shape, k, d, p, s, x_name="input")
     x = input.unsqueeze(0) if geo.unbatched else input
     cols = operators.unfold(x, k, d, p, s)
     return cols.squeeze(0) if geo.unbatched else cols
@@ -128,7 +128,7 @@ def _fold(
     _arguments.tensor("input", input, DTYPES)
     i = _arguments.every_axis("output_size", output_size, AXES, 1)
     k, d, p, s = _window(kernel_size, dilation, padding, stride)
-    geo = geometry.fold(input.shape, i, k, d, p, s, cols_name="input")
+    geo = _arguments.known(geometry.fold)(input.shape, i, k, d, p, s, cols_name="input")
     cols = input.unsqueeze(0) if geo.unbatched else input
     x = operators.fold(cols, i, k, d, p, s)
     return x.squeeze(0) if geo.unbatched else x

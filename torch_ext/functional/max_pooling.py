@@ -198,7 +198,7 @@ def pooled(
     _arguments.tensor("input", input, _arguments.ORDERED)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    geo = geometry.pool(
+    geo = _arguments.known(geometry.pool)(
         input.shape, k, _arguments.pool_stride(stride), padding, dilation, ceil_mode, x_name="input"
     )
     x = input.unsqueeze(0) if geo.unbatched else input

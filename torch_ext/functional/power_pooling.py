@@ -151,7 +151,7 @@ def _lp_pool(
     _arguments.tensor("input", input, _arguments.FLOATS)
     _arguments.flag("ceil_mode", ceil_mode)
     k = geometry.per_axis("kernel_size", kernel_size, rank, 1)
-    geo = geometry.pool(
+    geo = _arguments.known(geometry.pool)(
         input.shape, k, _arguments.pool_stride(stride), 0, 1, ceil_mode, x_name="input"
     )
     if rank == 3 and any(i < size for i, size in zip(geo.i, k, strict=True)):

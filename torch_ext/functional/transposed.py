@@ -140,7 +140,7 @@ def _conv_transpose(
             f"weight has {weight.dim()} dimensions, shape {tuple(weight.shape)}: "
             f"conv_transpose{rank}d expects {rank + 2}"
         )
-    geo = geometry.conv_transpose(
+    geo = _arguments.known(geometry.conv_transpose)(
         input.shape, weight.shape, stride, padding, output_padding, groups, dilation, x_name="input"
     )
     _arguments.per_filter(bias, geo.g * geo.c)

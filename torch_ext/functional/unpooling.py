@@ -135,7 +135,9 @@ def _max_unpool(
     k = _arguments.every_axis("kernel_size", kernel_size, rank, 1)
     s = k if stride is None else _arguments.every_axis("stride", stride, rank, 1)
     p = _arguments.every_axis("padding", padding, rank, 0)
-    geo = geometry.unpool(input.shape, k, s, p, output_size, x_name="input", channels=1)
+    geo = _arguments.known(geometry.unpool)(
+        input.shape, k, s, p, output_size, x_name="input", channels=1
+    )
     x, at = (input.unsqueeze(0), indices.unsqueeze(0)) if geo.unbatched else (input, indices)
     y = operators.max_unpool(x, at, k, s, p, geo.o)
     return y.squeeze(0) if geo.unbatched else y

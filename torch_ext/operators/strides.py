@@ -30,4 +30,7 @@ def channels_last(x: Tensor) -> bool:
     >>> channels_last(x), channels_last(torch.empty_like(x, memory_format=torch.channels_last))
     (False, True)
     """
+    channel, last = x.stride(1), x.stride(-1)
+    if type(channel) is type(last) is int and channel > last:  # not symbolic, and told at once
+        return False
     return suggest_memory_format(x) is not torch.contiguous_format

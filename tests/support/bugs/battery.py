@@ -52,7 +52,8 @@ def tiny(package: ModuleType, on: bool) -> None:
         (package.engine.columns, "COLUMNS", 3, 256),
         (package.engine.columns, "SHIFT_ROWS", 1, 128),
         (package.engine.columns, "PRODUCTS", 1, 1 << 20),
-        (package.engine.planes, "TILE_BYTES", 200, 1 << 18),
+        (package.engine.planes, "TILE_BYTES", 200, 3 << 20),
+        (package.engine.shared_windows, "ROW", 1, 16),
     )
     for module, name, few, usual in from_package:
         setattr(module, name, few if on else usual)

@@ -282,10 +282,30 @@ def unpools() -> Iterator[BatteryCase]:
         lambda x: F.max_unpool2d(x, torch.tensor(at), **o), [x]))  # fmt: skip
 
 
+def stretches() -> Iterator[BatteryCase]:
+    """A map whose windows are shifts of one stretch, with stride and dilation; uneven windows."""
+    x = np.arange(2 * 11 * 9, dtype=np.float64).reshape(1, 2, 11, 9) % 7
+    o = {"kernel_size": 3, "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
+
+    def max_pool(x: Any) -> Any:
+        return F.max_pool2d(x, **o, return_indices=True)
+
+    ((y, at),) = by_torch(max_pool, [x])
+    gy = draw(*y.shape)
+    calls: list[Call] = [("max_pool", (x,), {**o, "return_indices": True})]
+    calls.append(("max_pool_grad", (x.shape, at, gy), o))
+    yield BatteryCase(calls, by_torch(max_pool, [x], gy), gy)
+    calls = [("adaptive_max_pool", (x, (4, 2)), {"return_indices": True})]
+    yield BatteryCase(
+        calls, by_torch(lambda x: F.adaptive_max_pool2d(x, (4, 2), return_indices=True), [x])
+    )
+
+
 @cache
 def cases() -> list[BatteryCase]:
     parts = (
-        convolutions, transposed_convolutions, copies, maximum_pools, averages, powers, unpools
+        convolutions, transposed_convolutions, copies, maximum_pools, averages, powers, unpools,
+        stretches,
     )  # fmt: skip
     return [case for part in parts for case in part()]
 
@@ -298,6 +318,8 @@ def halves() -> list[tuple[Call, np.float16]]:
     b, total = np.ones_like(a), a.astype(float).sum()
     one, zeros = np.ones((1, 1, 1), np.float16), np.zeros((1, 1, 300), np.int64)
     line, taps = a.reshape(1, 1, -1), b.reshape(1, 1, -1)
+    combs = np.ones((1, 1, 500), np.float16)
+    combs[..., ::200] = 2048  # one of them in any 200 neighbours
     column, filters = a.reshape(1, -1, 1), b.reshape(-1, 1, 1)
     images = np.zeros((300, 9, 2), np.float16)  # several channels at once: every sum is rounded
     images[:, 0, 1] = a
@@ -308,15 +330,18 @@ def halves() -> list[tuple[Call, np.float16]]:
         (("conv", (column, filters.reshape(1, -1, 1)), {}), total),
         (("conv_grad_input", ((1, 1, 1), filters, column), {}), total),
         (("conv_grad_input", ((1, 1, 1), filters, column), {"stride": 2}), total),
+        (("conv_grad_input", ((1, 90, 1), filters.repeat(90, 1), column), {}), total),
         (("conv_grad_weight", (line, (1, 1, 1), taps), {}), total),
         (("conv_grad_bias", (images,), {}), total),
         (("conv_transpose", (column, filters), {}), total),
+        (("conv_transpose", (column, filters.repeat(90, 1)), {}), total),
         (("conv_transpose_grad_input", ((1, 1, 1), taps, line), {}), total),
         (("conv_transpose_grad_weight", (line, (1, 1, 1), taps), {}), total),
         (("fold", (corners, (1,), (60,)), {"padding": 59}), 4096 + 58),
         (("pad_grad", ((1, 1, 1), line, (100, 199), "replicate"), {}), total),
         (("avg_pool", (line, (300,)), {}), total / 300),
         (("avg_pool", (line, (300,)), {"divisor_override": 1}), total),
+        (("avg_pool", (combs, (200,), 1), {}), 2247 / 200),
         (("avg_pool_grad", ((1, 1, 1), one, (1,)), {}), 1),
         (("adaptive_avg_pool", (line, (1,)), {}), total / 300),
         (("adaptive_avg_pool_grad", ((1, 1, 1), line, (300,)), {}), total),

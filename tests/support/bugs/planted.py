@@ -1,44 +1,9 @@
-"""Bugs for refconv's own source: what is written there, and what one might have written instead.
+"""Bugs for refconv's own source: what is written there, and what one might have written instead."""
 
-Every bug takes one file of a fresh copy of the package, which `copy_with` makes; the package that
-is imported stays as it is. A snippet must occur exactly once in its file, so that no row can rot.
-"""
-
-import importlib
-import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any, NamedTuple
-
-import refconv
-
-ROOT = Path(refconv.__file__).parent
-
-
-class Bug(NamedTuple):
-    """A bug, and the check of the battery, and the operator, that must show it."""
-
-    name: str
-    file: str
-    right: str
-    wrong: str
-    check: str
-    operator: str
-
-    @property
-    def in_fast(self) -> bool:
-        """Whether the fast forms read this file."""
-        return not self.file.startswith("direct/")
-
-    @property
-    def in_direct(self) -> bool:
-        """Whether the definitions do: of the rest they share the geometry only."""
-        return self.file.startswith(("direct/", "geometry/"))
-
+from support.bugs.planting import Bug
 
 CONV, COLUMNS = "fast/convolution.py", "engine/columns.py"
+SHARED = "engine/shared_windows.py"
 PADDING, SHAPES = "fast/padding.py", "geometry/sizes.py"
 BUGS = [
     # ------------------------------------------------------------------ convolution
@@ -117,8 +82,10 @@ BUGS = [
         "step, outputs = geo.d[0] * math.prod(o[1:])", "step, outputs = math.prod(o[1:])",
         "direct", "conv_transpose"),
     Bug("taps and channels of a kernel exchanged", COLUMNS,
-        "w.reshape(geo.g, geo.m, geo.c, plan.shifts, plan.rows_per_channel), 3, 0",
-        "w.reshape(geo.g, geo.m, plan.shifts, geo.c, plan.rows_per_channel), 2, 0",
+        "w.reshape(geo.g, geo.m, geo.c, plan.shifts, plan.rows_per_channel)\n"
+        "    by_shift = by_shift.transpose(3, 0, 1, 2, 4)",
+        "w.reshape(geo.g, geo.m, plan.shifts, geo.c, plan.rows_per_channel)\n"
+        "    by_shift = by_shift.transpose(2, 0, 1, 3, 4)",
         "direct", "conv"),
     Bug("off-by-one padding on the right", "engine/patches.py",
         "max(min(side.stop, size), 0))", "max(min(side.stop, size - 1), 0))", "torch", "conv"),
@@ -189,7 +156,7 @@ BUGS = [
     Bug("ties to the last", "engine/winners.py",
         "wins = xp.greater(v", "wins = xp.greater_equal(v", "torch", "max_pool"),
     Bug("NaN dropped", "engine/winners.py",
-        "xp.maximum(best, v, out=best)", "xp.fmax(best, v, out=best)", "torch", "max_pool"),
+        "xp.maximum(best_so_far, v, out", "xp.fmax(best_so_far, v, out", "torch", "max_pool"),
     Bug("NaN leaves no index", "engine/winners.py",
         "xp.not_equal(v, v,", "xp.greater(v, v,", "torch", "max_pool"),
     Bug("windows that share a maximum overwrite each other", "engine/winners.py",
@@ -197,14 +164,24 @@ BUGS = [
     Bug("scattered sums kept in float16", "engine/winners.py",
         "geometry.accumulator(values.dtype)", "values.dtype", "half", "max_pool_scatter"),
     Bug("index of a window of -inf in the padding", "fast/max_pooling.py",
-        "winner[...] = first_taps(xp, geo, box[1:], found)", "winner[...] = 0",
+        "first = first_taps(xp, geo, box[1:], arena)", "first = 0",
         "torch", "max_pool"),
-    Bug("padding of zeros takes part", "fast/max_pooling.py",
-        "best.fill(lowest(x.dtype))", "best.fill(0)", "torch", "max_pool"),
+    Bug("padding of zeros takes part", "engine/winners.py",
+        "found, xs, lowest(xs.dtype), xs.dtype)", "found, xs, 0, xs.dtype)", "torch", "max_pool"),
+    Bug("a maximum begins at zero", "engine/winners.py",
+        "best.fill(lowest(best.dtype))", "best.fill(0)", "torch", "max_pool"),
+    Bug("of NaN the first wins", "engine/winners.py",
+        "for with_nan in (False, True):", "for with_nan in (False,):", "torch", "max_pool"),
     Bug("indices forget the dilation", "fast/max_pooling.py",
-        "xp.array([tap * d for", "xp.array([tap for", "torch", "max_pool"),
+        "steps = [xp.array(taps) * d for", "steps = [xp.array(taps) for", "torch", "max_pool"),
     Bug("sign of zero lost", "fast/max_pooling.py",
-        "best[...] = gather(xs, at)", "best += 0", "torch", "max_pool"),
+        "gather(xs, at) if signed else arena.best", "arena.best", "torch", "max_pool"),
+    Bug("phases begin one element late", "engine/shifts.py",
+        "at = first + r_", "at = first + r_ + 1", "torch", "avg_pool"),
+    Bug("stretches forget the dilation", "engine/shifts.py",
+        "at = [tap * d for", "at = [tap for", "torch", "max_pool"),
+    Bug("stretches of the wrong phase", "engine/shifts.py",
+        "r = tuple(a % s for", "r = tuple(a % 1 for", "torch", "max_pool"),
     Bug("indices transposed", "engine/planes.py",
         "math.prod(sizes[axis + 1 :])", "math.prod(sizes[:axis])", "torch", "max_pool"),
     Bug("last tap of the far side missed", "engine/visits.py",
@@ -238,7 +215,12 @@ BUGS = [
         "divide(total.view(real).reshape(parts.shape), divisor",
         "multiply(total.view(real).reshape(parts.shape), 1.0 / divisor", "torch", "avg_pool"),
     Bug("averages summed in float16", "fast/average_pooling.py",
-        "geo.acc, \"total\"", "geo.dtype, \"total\"", "half", "avg_pool"),
+        "empty(found, len(planes), geo.acc", "empty(found, len(planes), geo.dtype",
+        "half", "avg_pool"),
+    Bug("averages of rows summed in float16", "fast/average_pooling.py",
+        "tiles.scratch(xp, tiles.extent(box), geo.acc",
+        "tiles.scratch(xp, tiles.extent(box), geo.dtype",
+        "half", "avg_pool"),
     # ------------------------------------------------------------------ adaptive pools
     Bug("adaptive windows end too early where sizes do not divide", SHAPES,
         "-(-((j + 1) * i) // o)", "(j + 1) * i // o", "torch", "adaptive_max_pool"),
@@ -255,6 +237,20 @@ BUGS = [
     Bug("taps beyond a window added twice", "engine/ragged.py",
         "xp.moveaxis(x, number, 0)[outside] = beyond", "pass",
         "torch", "adaptive_avg_pool_grad"),
+    Bug("taps beyond a window added twice, by rows", SHARED,
+        "v[beyond] = 0", "pass", "direct", "adaptive_avg_pool"),
+    Bug("taps beyond a window contend", SHARED,
+        "v[beyond] = lowest(planes.dtype)", "v[beyond] = 9", "direct", "adaptive_max_pool"),
+    Bug("rows of the wrong axis", SHARED,
+        "steps = [math.prod(i[axis + 1 :]) for", "steps = [math.prod(i[:axis]) for",
+        "direct", "adaptive_max_pool"),
+    Bug("windows that begin at an input left out", SHARED,
+        'inputs, side="right")\n        along', 'inputs, side="left")\n        along',
+        "direct", "adaptive_avg_pool_grad"),
+    Bug("windows without their last input", SHARED,
+        "zip(axis.first[0], axis.first[0] + axis.size, strict=True)",
+        "zip(axis.first[0], axis.first[0] + axis.size - (axis.size > 2), strict=True)",
+        "direct", "adaptive_avg_pool"),
     # ------------------------------------------------------------------ fractional, powers, unpool
     Bug("fractional sequence off by one", "fast/fractional_pooling.py",
         "j = xp.arange(o - 1)", "j = xp.arange(1, o)", "torch", "fractional_max_pool"),
@@ -343,53 +339,3 @@ BUGS = [
         "reversed(list(np.ndindex(geo.i)))", "list(np.ndindex(geo.i))",
         "direct", "max_unpool_grad"),
 ]  # fmt: skip
-
-
-class _Loader(SourceFileLoader):
-    """Loads a module of the package from its file, changed where the bug is."""
-
-    bug: Bug | None = None
-
-    def source_to_code(self, data: Any, path: Any, **options: Any) -> CodeType:
-        source = Path(path).read_text(encoding="utf-8")
-        assert self.bug is not None
-        found = source.count(self.bug.right)
-        assert found == 1, f"{self.bug.file} holds {self.bug.right!r} {found} times, expected once"
-        return super().source_to_code(source.replace(self.bug.right, self.bug.wrong), path)  # type: ignore[arg-type]
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(b"", self.path)  # neither reads nor writes compiled files
-
-
-class _Finder(MetaPathFinder):
-    """Finds the file that the bug is in, and leaves all others to Python."""
-
-    def __init__(self, bug: Bug) -> None:
-        self.bug = bug
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(fullname, path)
-        if spec is None or spec.origin != str(ROOT / self.bug.file):
-            return None
-        loader = _Loader(fullname, spec.origin)
-        loader.bug, spec.loader = self.bug, loader
-        return spec
-
-
-def copy_with(bug: Bug) -> ModuleType:
-    """Return a fresh copy of refconv with a bug; the imported package is put back behind it."""
-
-    def loaded() -> dict[str, ModuleType]:
-        return {k: v for k, v in sys.modules.items() if k.split(".")[0] == "refconv"}
-
-    before, finder = loaded(), _Finder(bug)
-    for name in before:
-        del sys.modules[name]
-    sys.meta_path.insert(0, finder)
-    try:
-        return importlib.import_module("refconv")
-    finally:
-        sys.meta_path.remove(finder)
-        for name in loaded():
-            del sys.modules[name]
-        sys.modules.update(before)
