@@ -3,8 +3,12 @@
 tiles      how work is cut, scratch memory, threads
 patches    what a tile reads of x, its windows as a view, and the adjoints of both
 columns    the windows of a tile as matrices
+bands      few channels a group: rows of outputs as products with a band
 taps       convolution without matrices, tap by tap
 planes     what the pools share: images and channels as planes, tap by tap
+shifts     the windows of a pool as shifts of flat runs of memory
 winners    the contest between taps; gather and scatter on the winners
 ragged     windows of any start and size, laid out side by side
+shared_windows, large_windows, adaptive_sums
+           the same, faster: where all planes share them, where they are large, as one product
 """

@@ -8,6 +8,7 @@ window hold what cannot matter: 0 for a sum, the lowest value for a maximum, whi
 is larger. Axes are laid out one after the other, for one tile of planes and outputs at a time.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -44,6 +45,21 @@ class Windows(NamedTuple):
     outputs: int
     widest: int
     of: Callable[[slice, slice], Axis]
+
+
+def all_windows(windows: Sequence[Windows]) -> list[Axis]:
+    """Return all windows of every axis, where one plane's stand for all."""
+    return [w.of(slice(0, 1), slice(0, w.outputs)) for w in windows]
+
+
+def inputs_of(axes: Sequence[Axis]) -> list[tuple[slice, ...]]:
+    """Return the inputs of every window, where one plane's stand for all."""
+    along = [
+        [slice(int(first), int(end)) for first, end in zip(axis.first[0], ends, strict=True)]
+        for axis in axes
+        for ends in [axis.first[0] + axis.size]
+    ]
+    return list(itertools.product(*along))
 
 
 def side_by_side(

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import ragged, tiles
+from refconv.engine import large_windows, tiles
 from refconv.engine.planes import ravel
-from refconv.engine.ragged import Axis, Windows
+from refconv.engine.ragged import Axis, Windows, all_windows, inputs_of
 from refconv.engine.winners import Arena, contest, fetch, gather, has_negative_zero, lowest
 from refconv.geometry import Array, namespace
 from refconv.geometry.sizes import Shape
 
-ROW = 16  # planes of a tile at least: shorter rows take longer than single elements
+ROW = 4  # planes of a tile at least: shorter rows take longer than single elements
 MOST = 512  # and at most: longer rows take longer to turn
 BYTES = 3 << 20  # of a tile's matrices
 
@@ -40,11 +40,6 @@ def plane_tiles(planes: Array, windows: Sequence[Windows], each: int) -> list[sl
     if namespace(planes) is not np or min(most, len(planes)) < ROW or not o:
         return []
     return tiles.blocks(len(planes), min(most, MOST))
-
-
-def axes_of(windows: Sequence[Windows]) -> list[Axis]:
-    """Return all windows of every axis."""
-    return [w.of(slice(0, 1), slice(0, w.outputs)) for w in windows]
 
 
 def rows(axes: Sequence[Axis], i: Shape) -> list[tuple[Array, Array | None]]:
@@ -78,8 +73,8 @@ def sums(
     acc, o = geometry.summing(dtype), tuple(w.outputs for w in windows)
     cut = plane_tiles(planes, windows, acc.itemsize)
     if not cut:
-        return ragged.sums(planes, windows, dtype, finish)
-    y, axes = geometry.result(np, (len(planes), *o), dtype), axes_of(windows)
+        return large_windows.sums(planes, windows, dtype, finish)
+    y, axes = geometry.result(np, (len(planes), *o), dtype), all_windows(windows)
     add = way_to_add(axes, planes.shape[1:], o)
 
     def task(block: slice) -> None:
@@ -110,18 +105,6 @@ def way_to_add(axes: Sequence[Axis], i: Shape, o: Shape) -> Callable[[Array, Arr
     if math.prod(i) < taps:
         return functools.partial(by_inputs, outputs_of(axes, i), o)
     return functools.partial(by_taps, rows(axes, i))
-
-
-def inputs_of(axes: Sequence[Axis]) -> list[tuple[slice, ...]]:
-    """Return the inputs of every window."""
-    along = [
-        [
-            slice(first, end)
-            for first, end in zip(axis.first[0], axis.first[0] + axis.size, strict=True)
-        ]
-        for axis in axes
-    ]
-    return list(itertools.product(*along))
 
 
 def outputs_of(axes: Sequence[Axis], i: Shape) -> list[tuple[slice, ...]]:
@@ -163,11 +146,11 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
     """Return the winner of every window and its flat position, both (p, *o)."""
     i, o = planes.shape[1:], tuple(w.outputs for w in windows)
     cut = plane_tiles(planes, windows, max(planes.itemsize, 8))
-    if not cut:
-        return ragged.largest(planes, windows)
+    if not cut or large_windows.plane_tiles(planes, windows):
+        return large_windows.largest(planes, windows)
     shape = len(planes), *o
     y, indices = geometry.result(np, shape, planes.dtype), geometry.result(np, shape, np.int64)
-    axes = axes_of(windows)
+    axes = all_windows(windows)
     found = rows(axes, i)
     corner = ravel([axis.first[0] for axis in axes], i).reshape(-1, 1)
     wide = [int(axis.size.max()) for axis in axes]

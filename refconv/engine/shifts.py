@@ -25,7 +25,7 @@ from refconv.geometry import Array, Pool
 from refconv.geometry.sizes import Shape, last_axes, window_extent
 
 TAPS = 256  # of a window: more, and shifts of padding cost more than rows
-MOST_BYTES = 7 << 19  # of phases and outputs: where a tile of rows would need no more
+MOST_BYTES = 15 << 18  # of scratch memory: a tile of rows needs no more
 MOST_CELLS = 3  # copied for each that x has, or each output: more is mostly gaps or padding
 
 
@@ -39,21 +39,19 @@ class Grid(NamedTuple):
     t: Shape
     o: Shape  # outputs of the box
 
-    @property
-    def cells(self) -> int:
-        """How many there are in a plane, of all phases and of the outputs."""
-        return math.prod(self.t) * (math.prod(self.s) + 1)
-
-    @property
-    def each(self) -> int:
-        """How many there are for each output."""
-        return -(-self.cells // math.prod(self.o))
+    def bytes(self, itemsize: int, beside: int) -> int:
+        """Return what a plane needs: its phases and outputs, and so many bytes beside an output."""
+        return math.prod(self.t) * ((math.prod(self.s) + 1) * itemsize + beside)
 
 
-def grid(xp: Any, geo: Pool, box: Box, itemsize: int) -> Grid | None:
-    """Return the phases for a box of planes and outputs, or None where rows serve better."""
-    planes, *o = tiles.extent(box)
-    if xp is not np or math.prod(geo.k) > TAPS or 0 in o:
+def phases_of(xp: Any, geo: Pool, side: Box) -> Grid | None:
+    """Return the phases for a box of outputs, or None where rows serve better.
+
+    They do where no input is of two windows: copying earns nothing where all is read once.
+    """
+    o = tiles.extent(side)
+    apart = all(k <= s for k, s in zip(geo.k, geo.s, strict=True))
+    if xp is not np or math.prod(geo.k) > TAPS or apart or 0 in o:
         return None
     read = [
         (o_ - 1) * s + window_extent(k, d)
@@ -64,14 +62,23 @@ def grid(xp: Any, geo: Pool, box: Box, itemsize: int) -> Grid | None:
     inputs = math.prod(map(min, read, geo.i))
     if cells > MOST_CELLS * outputs or cells * math.prod(geo.s) > MOST_CELLS * inputs:
         return None
-    first = tuple(b.start * s - p for b, s, p in zip(box[1:], geo.s, geo.p, strict=True))
-    found = Grid(first, geo.s, geo.d, geo.k, t, tuple(o))
-    return found if planes * found.cells * itemsize <= MOST_BYTES else None
+    first = tuple(b.start * s - p for b, s, p in zip(side, geo.s, geo.p, strict=True))
+    return Grid(first, geo.s, geo.d, geo.k, t, o)
 
 
-def one_plane(geo: Pool) -> Box:
-    """Return the box of all outputs of a plane."""
-    return (slice(0, 1), *(slice(0, o) for o in geo.o))
+def grid(xp: Any, geo: Pool, box: Box, itemsize: int, beside: int) -> Grid | None:
+    """Return the phases for a box of planes and outputs, or None: also where they need too much."""
+    found = phases_of(xp, geo, box[1:])
+    planes = box[0].stop - box[0].start
+    return found if found and planes * found.bytes(itemsize, beside) <= MOST_BYTES else None
+
+
+def bytes_each(xp: Any, geo: Pool, itemsize: int, beside: int) -> int:
+    """Return how much scratch memory an output needs, with so many bytes beside each."""
+    found = phases_of(xp, geo, tuple(slice(0, o) for o in geo.o))
+    if found is None:
+        return itemsize + beside
+    return -(-found.bytes(itemsize, beside) // math.prod(geo.o))
 
 
 # --------------------------------------------------------------------------- phases

@@ -12,7 +12,7 @@ from typing import Any
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, plane_blocks, tap_axes
-from refconv.engine.shifts import empty, grid, one_plane, read_phases, shifts, write_phases
+from refconv.engine.shifts import bytes_each, empty, grid, read_phases, shifts, write_phases
 from refconv.engine.tiles import Box
 from refconv.engine.visits import visits
 from refconv.geometry import Array, Ints, Pool, as_x, as_y
@@ -79,14 +79,15 @@ def avg_pool(
             divide(total, divisor, total)
             y[box] = total
 
-    tiles.run(xp, task, output_boxes(xp, geo, scratch_bytes(xp, geo)), products=False)
+    each = bytes_each(xp, geo, geo.acc.itemsize, 0)
+    tiles.run(xp, task, output_boxes(xp, geo, each), products=False)
     return as_y(geo, y)
 
 
 def sums(geo: Pool, planes: Array, box: Box) -> Array:
     """Return the sum of every window of a box, (p, *o), in scratch memory: taps in order."""
     xp = geometry.namespace(planes)
-    found = grid(xp, geo, box, geo.acc.itemsize)
+    found = grid(xp, geo, box, geo.acc.itemsize, 0)
     if found is None:
         total = tiles.scratch(xp, tiles.extent(box), geo.acc, "total")
         total.fill(0)
@@ -99,12 +100,6 @@ def sums(geo: Pool, planes: Array, box: Box) -> Array:
     for v in shifts(found, phases):
         flat[: len(v)] += v
     return total
-
-
-def scratch_bytes(xp: Any, geo: Pool) -> int:
-    """Return how many bytes of scratch an output needs."""
-    whole = grid(xp, geo, one_plane(geo), geo.acc.itemsize)
-    return geo.acc.itemsize * (1 if whole is None else whole.each)
 
 
 def avg_pool_grad(
@@ -149,7 +144,8 @@ def avg_pool_grad(
     )  # fmt: skip
     xp, gys = geometry.namespace(gy), gy.reshape(geo.n * geo.c, *geo.o)
     gx = geometry.result(xp, (geo.n * geo.c, *geo.i), geo.acc, zeros=True)
-    planes, boxes = plane_blocks(xp, geo, scratch_bytes(xp, geo))
+    share_too = geo.acc.itemsize
+    planes, boxes = plane_blocks(xp, geo, bytes_each(xp, geo, geo.acc.itemsize, share_too))
 
     def task(block: slice) -> None:
         for box in boxes:
@@ -170,7 +166,7 @@ def spread(geo: Pool, share: Array, box: Box, onto: Array) -> None:
     """
     xp = geometry.namespace(share)
     alone = all(k <= s for k, s in zip(geo.k, geo.s, strict=True))  # no input is of two windows
-    found = None if alone else grid(xp, geo, box, geo.acc.itemsize)
+    found = grid(xp, geo, box, geo.acc.itemsize, share.itemsize)
     if found is None:
         for _, of_x, of_y in reversed(list(visits(tap_axes(geo, box[1:])))):
             if alone:

@@ -13,7 +13,7 @@ import numpy as np
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, ravel, reads, tap_axes
-from refconv.engine.shifts import grid, one_plane
+from refconv.engine.shifts import bytes_each, grid
 from refconv.engine.tiles import Box
 from refconv.engine.winners import (
     Arena,
@@ -140,7 +140,7 @@ def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]
             if indices is not None:
                 indices[box] = -1
             return
-        by_shifts = grid(xp, geo, box, x.itemsize)
+        by_shifts = grid(xp, geo, box, x.itemsize, MASKS)
         arena = by_rows(found, xs, box) if by_shifts is None else in_stretches(by_shifts, xs)
         first = first_taps(xp, geo, box[1:], arena)
         contest(arena, first if with_indices else None)
@@ -152,8 +152,7 @@ def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]
             positions(geo, box[1:], arena, at)
         y[box] = gather(xs, at) if signed else arena.best  # of 0 and -0 the first wins
 
-    whole = grid(xp, geo, one_plane(geo), x.itemsize)
-    each = x.itemsize * (1 if whole is None else whole.each) + MASKS
+    each = bytes_each(xp, geo, x.itemsize, MASKS)
     tiles.run(xp, task, output_boxes(xp, geo, each), products=False)
     return y, indices
 

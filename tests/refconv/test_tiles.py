@@ -123,6 +123,43 @@ def test_an_error_of_a_helper_is_raised_and_stops_the_others() -> None:
     assert 1 <= len(done) < 4000
 
 
+openblas = pytest.mark.skipif(
+    any(library.internal_api != "openblas" for library in tiles._threads.blas),
+    reason="NumPy's BLAS is not OpenBLAS: every product holds it",
+)
+
+
+@openblas
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_does_not_hold_blas_has_its_bits_at_any_number_of_threads(dtype: Any) -> None:
+    """Products of all shapes, the largest that count as small."""
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        rows, inner = (int(2 ** rng.uniform(0, 9)) for _ in "ab")
+        columns = max(1, tiles.ALONE // (rows * inner))
+        while tiles.takes_threads(np.dtype(dtype), rows, inner, columns):
+            columns = columns * 9 // 10  # a vector takes threads sooner
+        a, b = (rng.standard_normal(s).astype(dtype) for s in ((rows, inner), (inner, columns)))
+        found = []
+        for count in (1, 2, 4):
+            with threadpool_limits(count, user_api="blas"):
+                found.append((a @ b).tobytes() + (b.T @ a.T).tobytes())
+        assert found[0] == found[1] == found[2], (rows, inner, columns)
+
+
+def test_complex_products_hold_blas_and_integers_do_not() -> None:
+    assert tiles.takes_threads(np.dtype(complex), 2, 2, 2)
+    assert not tiles.takes_threads(np.dtype(int), 10**6, 10**6, 10**6)
+
+
+@pytest.mark.parametrize(("products", "inside"), [(True, {1}), (False, {2})])
+def test_a_task_alone_holds_blas_only_for_its_products(products: bool, inside: set[int]) -> None:
+    seen: list[int] = []
+    with threadpool_limits(2, user_api="blas"):
+        tiles.run(np, lambda _: seen.extend(blas_threads()), [0], products)
+    assert set(seen) == inside
+
+
 class OldLibrary:
     """A BLAS as threadpoolctl 3.5 has it, whom no thread controls."""
 

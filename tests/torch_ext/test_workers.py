@@ -25,7 +25,9 @@ torch.set_num_threads(2)
 x, w = np.ones((2, 8, 64, 64), np.float32), np.ones((8, 8, 3, 3), np.float32)
 refconv.conv(x, w)  # our own pool is there from now on
 
-def threads(): return len(os.listdir("/proc/self/task"))
+def threads():
+    time.sleep(0.1)  # a thread that ends is there for a while
+    return len(os.listdir("/proc/self/task"))
 def native(): torch.relu(torch.ones(1 << 20))
 """
 

@@ -284,7 +284,7 @@ def unpools() -> Iterator[BatteryCase]:
 
 def stretches() -> Iterator[BatteryCase]:
     """A map whose windows are shifts of one stretch, with stride and dilation; uneven windows."""
-    x = np.arange(2 * 11 * 9, dtype=np.float64).reshape(1, 2, 11, 9) % 7
+    x = np.arange(4 * 11 * 9, dtype=np.float64).reshape(2, 2, 11, 9) % 7
     o = {"kernel_size": 3, "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
 
     def max_pool(x: Any) -> Any:
