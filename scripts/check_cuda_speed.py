@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from bench import RESNET50, Layer
+from bench_cases import RESNET50, Layer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -81,7 +81,7 @@ def both_ways(call: Callable[..., Tensor], tensors: Sequence[Tensor]) -> dict[st
 
 def layer_calls(layer: Layer, batch: int, like: Tensor) -> dict[str, dict[str, Any]]:
     """Return the calls of a convolution, by whose they are and then by direction."""
-    x = torch.randn(batch, layer.c, layer.size, layer.size).to(like).requires_grad_()
+    x = torch.randn(batch, layer.c, layer.i[0], layer.i[0]).to(like).requires_grad_()
     w = torch.randn(layer.m, layer.c, layer.k, layer.k).to(like).requires_grad_()
     options = layer.s, layer.p
     return {

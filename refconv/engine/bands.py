@@ -43,6 +43,7 @@ WIDE = 16  # outputs of a strip at most: more, and the band is mostly zeros
 MOST_ZEROS = 12  # elements of the band for each that is no zero: beyond, windows cost less
 CHANNELS = 6  # of a group, in or out: beyond, windows make matrices of their own
 GROUPS = 4  # fewer, and windows are as fast
+PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 
 
 class Strips(NamedTuple):
@@ -112,6 +113,11 @@ def cut_strips(geo: Conv, room: int) -> Strips | None:
         wide, across, height, run, q, cut, images,
         groups=tiles.blocks(geo.g, min(room // (plane * images[0].stop), room // band)),
     )  # fmt: skip
+
+
+def cost(geo: Conv) -> float:
+    """Return roughly how many nanoseconds a convolution takes one thread."""
+    return 7.0 * geo.n * geo.g * max(geo.c, geo.m) * math.prod(geo.o)
 
 
 def tile_of(geo: Conv, cut: Strips, n: slice, g: slice, rows: slice) -> Tile:
@@ -312,7 +318,7 @@ def correlate(geo: Conv, cut: Strips, xs: Array, w: Array, bias: Array | None, y
             y[n, g, :, rows] += bs[g]
 
     images, groups = list(enumerate(cut.images)), list(enumerate(cut.groups))
-    tiles.run(np, task, list(itertools.product(images, groups, cut.rows)))
+    tiles.run(np, task, list(itertools.product(images, groups, cut.rows)), cost=cost(geo))
     for number_n, number_g in sorted(again):
         n, g = cut.images[number_n], cut.groups[number_g]
         ys[n, g] = 0
@@ -346,19 +352,20 @@ def transposed(geo: Conv, cut: Strips, w: Array, gys: Array, gxs: Array) -> None
         if not finite(gx[n, g]):
             again.add((number_n, number_g))
 
-    tiles.run(np, task, list(itertools.product(enumerate(cut.images), enumerate(cut.groups))))
+    items = list(itertools.product(enumerate(cut.images), enumerate(cut.groups)))
+    tiles.run(np, task, items, cost=cost(geo))
     for number_n, number_g in sorted(again):
         n, g = cut.images[number_n], cut.groups[number_g]
         gxs[n, g] = 0
         taps.transposed(part(narrow, n, g), w[g], gys[n, g], gxs[n, g])
 
 
-def sum_over_outputs(geo: Conv, cut: Strips, xs: Array, gys: Array, parts: int) -> Array:
+def sum_over_outputs(geo: Conv, cut: Strips, xs: Array, gys: Array) -> Array:
     """Return gys, (N, g, m, *o), times the windows of xs, (N, g, c, *i): (g, m, c, *k)."""
     geo, narrow = over_two_axes(geo), geo
     x, gy = xs.reshape(*xs.shape[:3], *geo.i), gys.reshape(*gys.shape[:3], *geo.o)
     outer = list(itertools.product(cut.images, cut.rows))
-    shares = tiles.blocks(len(outer), -(-len(outer) * len(cut.groups) // parts))
+    shares = tiles.blocks(len(outer), -(-len(outer) * len(cut.groups) // PARTS))
     sums = np.empty((len(shares), geo.g, geo.m, geo.c, *geo.k), x.dtype)
 
     def task(at: tuple[int, slice]) -> None:
@@ -376,7 +383,7 @@ def sum_over_outputs(geo: Conv, cut: Strips, xs: Array, gys: Array, parts: int) 
                 total += product
         sums[share, g] = diagonals(geo, cut, total).sum(-1)
 
-    tiles.run(np, task, list(itertools.product(range(len(shares)), cut.groups)))
+    tiles.run(np, task, list(itertools.product(range(len(shares)), cut.groups)), cost=cost(geo))
     with np.errstate(all="ignore"):
         gw: Array = sums.sum(0).reshape(geo.g, geo.m, geo.c, *narrow.k)
     if not finite(gw):

@@ -1,5 +1,9 @@
 """The windows of a tile side by side, as matrices: what turns convolution into matrix products.
 
+    correlate         y = b + w @ columns(x)
+    transposed        x += columns^T (w^T @ y)          the adjoint: columns are added back
+    sum_over_outputs  w = y @ columns(x)^T
+
     columns (im2col)   row (c, k), column (n, o):   cols[c k, n o] = x[n, c, o s + k d - p]
 
 At stride 1 along the first axis its taps need no rows of their own: the window of tap k is the
@@ -13,6 +17,7 @@ efficient convolution", 2017): a k-th of the copying, for one matrix product a t
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,11 +25,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refconv.engine import tiles
-from refconv.engine.patches import input_box, lies_inside, patch_fits, read_patch, windows
+from refconv.engine.patches import (
+    add_patch,
+    input_box,
+    lies_inside,
+    patch_fits,
+    read_patch,
+    windows,
+)
 from refconv.engine.tiles import Box
 from refconv.geometry import Array, Conv, namespace
 from refconv.geometry.sizes import Shape
 
+PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
 IMAGES = 8  # of a convolution without windows: fewer, and threads have too little to share
@@ -182,6 +195,12 @@ def takes_threads(geo: Conv, dtype: np.dtype[Any]) -> bool:
     return tiles.takes_threads(dtype, geo.m, geo.c * taps, geo.n * outputs)
 
 
+def cost(geo: Conv) -> float:
+    """Return roughly how many nanoseconds a convolution takes one thread: copies, then products."""
+    read = geo.n * geo.g * geo.c * math.prod(geo.k) * math.prod(geo.o)
+    return read * (0.4 + 0.02 * geo.m) + geo.n * geo.g * geo.m * math.prod(geo.o)
+
+
 def columns(
     geo: Conv, plan: Plan, xs: Array, n: slice, g: slice, c: slice, box: Box
 ) -> list[Array]:
@@ -211,13 +230,6 @@ def matrices_of(geo: Conv, plan: Plan, w: Array) -> Array:
     return matrices
 
 
-def weight_of(geo: Conv, plan: Plan, matrices: Array) -> Array:
-    """Return w, (g, m, c, *k), from its matrices: the inverse of `matrices_of`."""
-    by_shift = matrices.reshape(plan.shifts, geo.g, geo.m, geo.c, plan.rows_per_channel)
-    w: Array = namespace(matrices).moveaxis(by_shift, 0, 3).reshape(geo.g, geo.m, geo.c, *geo.k)
-    return w
-
-
 def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
     gy: Array = gys[(n, g, slice(None), *box)]
@@ -229,3 +241,114 @@ def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")
     xp.copyto(side, by_group)
     return side.reshape(shape)
+
+
+# --------------------------------------------------------------------------- the three
+
+
+def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
+    """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
+    xp = namespace(xs)
+    ws = xp.ascontiguousarray(matrices_of(geo, plan, w))  # (shifts, g, m, c taps)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1)
+
+    def task(tile: tuple[slice, slice, slice, Box]) -> None:
+        n, g, m, box = tile
+        at = flat(box, geo.o)
+        one_image = n.stop - n.start == 1
+        outputs = (n.stop - n.start) * (at.stop - at.start)
+        shape = (g.stop - g.start, m.stop - m.start, outputs)
+        # (g, m, P) in place, or (g, m, n P) beside
+        out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
+        for c in plan.channels:
+            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
+                kernel = ws[shift, g, m, plan.rows(c)]
+                if c.start == shift == 0:
+                    xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
+                else:
+                    more = tiles.scratch(xp, shape, y.dtype, "more")
+                    out += xp.matmul(kernel, cols, out=more)
+        if bs is not None:
+            out += bs[g, m]
+        if not one_image:  # (g, m, n P) -> (n, g, m, P)
+            y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
+
+    cut = list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes))
+    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype), cost(geo))
+
+
+def transposed(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> None:
+    """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
+    xp = namespace(gys)
+    ws = matrices_of(geo, plan, w)[0]  # (g, m, c taps): the adjoint does not shift
+
+    def task(tile: tuple[slice, slice, slice]) -> None:
+        n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
+        kernel = ws[g, :, plan.rows(c)].swapaxes(1, 2)  # (g, c K, m)
+        for box in plan.boxes:
+            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
+            shape = (*kernel.shape[:2], outputs.shape[2])
+            cols = tiles.scratch(xp, shape, gys.dtype, "columns")
+            xp.matmul(kernel, outputs, out=cols)
+            # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
+            counts = (g.stop - g.start, c.stop - c.start, *geo.k, n.stop - n.start)
+            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(geo.k), 0)
+            add_patch(geo, gx[n, g, c], by_window, box)
+
+    cut = list(itertools.product(plan.images, plan.groups, plan.channels))
+    tiles.run(xp, task, cut, takes_threads(geo, gys.dtype), cost(geo))
+
+
+def cut_sums(
+    geo: Conv, plan: Plan, room: int, outputs: int
+) -> tuple[list[slice], list[slice], list[slice]]:
+    """Return the groups and channels of a weight gradient's tasks, and the parts of the outputs.
+
+    Sums are over all outputs, in order. Where that makes few tasks, a small gradient is summed in
+    parts; of a large one those would not fit the scratch, and its channels are shared.
+    """
+    large = math.prod(geo.w_shape) * PARTS > room
+    most = room // (geo.m * plan.rows_per_channel)  # channels whose products fit
+    groups = tiles.blocks(geo.g, min(plan.groups[0].stop, most // geo.c))
+    share = -(-geo.c * len(groups) // PARTS) if large else geo.c
+    channels = tiles.blocks(geo.c, min(plan.channels[0].stop, most, share))
+    tasks = PARTS if large else len(groups) * len(channels)
+    return groups, channels, tiles.blocks(outputs, -(-outputs * tasks // PARTS))
+
+
+def sum_over_outputs(geo: Conv, plan: Plan, xs: Array, gys: Array, gw: Array) -> None:
+    """Write gy @ columns(x)^T to gw, (g, m, c, *k), tile by tile."""
+    xp = namespace(xs)
+    outputs = list(itertools.product(plan.images, plan.boxes))
+    groups, channels, parts = cut_sums(geo, plan, tiles.room(xp, xs.itemsize), len(outputs))
+    # (g, m, c, *k) as (shifts, g, m, c, rest of k)
+    onto = gw[None] if plan.shifts == 1 else xp.moveaxis(gw, 3, 0)
+    shape = plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel
+    sums = xp.empty((len(parts), *shape), xs.dtype) if len(parts) > 1 else None
+
+    def task(tile: tuple[int, slice, slice]) -> None:
+        part, g, c = tile
+        rows = plan.rows(c)
+        size = plan.shifts, g.stop - g.start, geo.m, rows.stop - rows.start
+        total = (
+            tiles.scratch(xp, size, xs.dtype, "total")
+            if sums is None
+            else sums[part, :, g, :, rows]  # (shifts, g, m, c taps)
+        )
+        product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
+        for number, (n, box) in enumerate(outputs[parts[part]]):
+            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
+            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
+                if number == 0:
+                    xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
+                else:
+                    total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
+        if sums is None:
+            mine = onto[:, g, :, c]
+            mine[...] = total.reshape(mine.shape)
+
+    cut = list(itertools.product(range(len(parts)), groups, channels))
+    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype), cost(geo))
+    if sums is not None:
+        with np.errstate(all="ignore"):
+            onto[...] = sums.sum(0).reshape(onto.shape)

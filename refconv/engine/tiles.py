@@ -34,6 +34,8 @@ ALONE = 1 << 18  # multiply-adds of a real product for which OpenBLAS takes one 
 ALONE_BY_VECTOR = (
     9216  # the same, of a matrix and a vector (both in its interface/, gemm.c, gemv.c)
 )
+SHARED = 5e5  # nanoseconds, as one thread would take: fewer, and threads cost more than they gain
+RESTED = 1e6  # nanoseconds likewise: fewer, and what is called `before_threads` costs more
 DEVICE_TIMES = 256  # as much in a tile on a device, where each call costs a launch: docs/cuda.md
 
 # --------------------------------------------------------------------------- tiles
@@ -181,7 +183,11 @@ def takes_threads(dtype: np.dtype[Any], *sizes: int) -> bool:
 
 
 def run(
-    xp: Any, task: Callable[[Item], None], items: Sequence[Item], products: bool = True
+    xp: Any,
+    task: Callable[[Item], None],
+    items: Sequence[Item],
+    products: bool = True,
+    cost: float = math.inf,
 ) -> None:
     """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
 
@@ -189,16 +195,16 @@ def run(
     a device, of another library xp than NumPy, are called here, one after another.
     Floating-point exceptions are silent, as in torch: infinities and NaN tell.
     """
-    if xp is not np or len(items) < 2:
+    if xp is not np or len(items) < 2 or cost < SHARED or getattr(_local, "within", False):
         hold = xp is np and products and len(items) > 0
         with _threads.held() if hold else nullcontext(), np.errstate(all="ignore"):
             for item in items:
                 task(item)
     else:
-        share(task, items)
+        share(task, items, cost)
 
 
-def share(task: Callable[[Item], None], items: Sequence[Item]) -> None:
+def share(task: Callable[[Item], None], items: Sequence[Item], cost: float) -> None:
     """Call task(item) for every item, on as many threads as BLAS would use; the first error raises.
 
     BLAS is held meanwhile.
@@ -207,6 +213,7 @@ def share(task: Callable[[Item], None], items: Sequence[Item]) -> None:
     stop = threading.Event()
 
     def work() -> None:
+        _local.within = True  # a task's own calls do not share again: they would wait for BLAS
         with np.errstate(all="ignore"):
             try:
                 for item in queue:
@@ -216,10 +223,12 @@ def share(task: Callable[[Item], None], items: Sequence[Item]) -> None:
             except BaseException:
                 stop.set()
                 raise
+            finally:
+                _local.within = False
 
     with _threads.held() as width:
         helpers = min(width, len(items)) - 1
-        if helpers > 0:
+        if helpers > 0 and cost >= RESTED:
             for call in _before:
                 call()
         futures = [_threads.workers(width - 1).submit(work) for _ in range(helpers)]

@@ -120,7 +120,7 @@ def gather(planes: Array, indices: Array) -> Array:
     if flat.shape[1] == 0:
         return xp.zeros(indices.shape, planes.dtype)  # type: ignore[no-any-return]
     taken: Array = xp.take_along_axis(flat, at, 1).reshape(indices.shape)
-    if indices.size and bool((indices < 0).any()):
+    if indices.size and bool(indices.min() < 0):
         taken[indices < 0] = 0
     return taken
 

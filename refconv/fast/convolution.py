@@ -5,34 +5,22 @@
     grad_input   gx = columns^H (w^H @ gy); at stride 1 the full correlation of gy with flipped w
     grad_bias    gb = sum of gy
 
-`columns` lays the windows of a tile side by side, one row for each channel and tap, one column for
-each output (im2col); its adjoint adds them back (col2im). Few channels a group (depthwise) go
-through `bands`; where neither would serve, `taps` computes the same, one tap after the other.
+Each has three forms, in `refconv.engine`. `columns` lays the windows of a tile side by side, one
+row for each channel and tap, one column for each output (im2col), its adjoint adds them back
+(col2im). Few channels a group (depthwise) go through `bands`. Where neither would serve, `taps`
+computes the same, one tap after the other.
 
 Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
 shape; P = prod(o) outputs of a tile, K = prod(k) taps.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import bands, taps, tiles
-from refconv.engine.columns import (
-    Plan,
-    columns,
-    flat,
-    matrices_of,
-    plan_columns,
-    side_by_side,
-    takes_threads,
-    weight_of,
-)
-from refconv.engine.patches import add_patch
-from refconv.engine.tiles import Box
+from refconv.engine import bands, columns, taps, tiles
 from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y, rounded
 from refconv.geometry.convolution import (
     conv_call,
@@ -42,7 +30,6 @@ from refconv.geometry.convolution import (
 )
 from refconv.geometry.sizes import Pads, last_axes, window_extent
 
-PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 MANY = 4  # filters a channel: as many, and adding columns back takes a fourth (3 x 224 to 64)
 SUMMED = 1 << 15  # elements that a task sums at least, for the bias: fewer, and threads cost more
 
@@ -105,12 +92,12 @@ def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array
     if (cut := bands.strips(xp, geo, x.dtype)) is not None:
         bands.correlate(geo, cut, xs, w, bias, ys)
         return y
-    plan = plan_columns(xp, geo, x.itemsize, beside=w, like=xs)
+    plan = columns.plan_columns(xp, geo, x.itemsize, beside=w, like=xs)
     if plan is None:
         y.fill(0)
         taps.correlate(geo, xs, w, ys)
         return plus(y, bias)
-    by_columns(geo, plan, xs, w, bias, y.reshape(geo.n, geo.g, geo.m, -1))
+    columns.correlate(geo, plan, xs, w, bias, y.reshape(geo.n, geo.g, geo.m, -1))
     return y
 
 
@@ -127,37 +114,6 @@ def plus(y: Array, bias: Array | None) -> Array:
         with np.errstate(all="ignore"):
             y += bias.reshape(-1, *(1,) * (y.ndim - 2))
     return y
-
-
-def by_columns(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
-    """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
-    xp = geometry.namespace(xs)
-    ws = xp.ascontiguousarray(matrices_of(geo, plan, w))  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1)
-
-    def task(tile: tuple[slice, slice, slice, Box]) -> None:
-        n, g, m, box = tile
-        at = flat(box, geo.o)
-        one_image = n.stop - n.start == 1
-        outputs = (n.stop - n.start) * (at.stop - at.start)
-        shape = (g.stop - g.start, m.stop - m.start, outputs)
-        # (g, m, P) in place, or (g, m, n P) beside
-        out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
-        for c in plan.channels:
-            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
-                kernel = ws[shift, g, m, plan.rows(c)]
-                if c.start == shift == 0:
-                    xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
-                else:
-                    more = tiles.scratch(xp, shape, y.dtype, "more")
-                    out += xp.matmul(kernel, cols, out=more)
-        if bs is not None:
-            out += bs[g, m]
-        if not one_image:  # (g, m, n P) -> (n, g, m, P)
-            y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
-
-    cut = list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes))
-    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype))
 
 
 # --------------------------------------------------------------------------- gradient of the input
@@ -220,10 +176,10 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     gys, gxs = gy.reshape(geo.n, geo.g, geo.m, *geo.o), gx.reshape(geo.n, geo.g, geo.c, *geo.i)
     if (cut := bands.strips(xp, small, gy.dtype)) is not None:
         bands.transposed(small, cut, by_group, gys, gxs)
-    elif (plan := plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
+    elif (plan := columns.plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
         taps.transposed(small, by_group, gys, gxs)
     else:
-        scatter_columns(small, plan, by_group, gys, gxs)
+        columns.transposed(small, plan, by_group, gys, gxs)
     return plus(gx, bias)
 
 
@@ -240,28 +196,6 @@ def full_correlation(geo: Conv, w: Array, gy: Array, bias: Array | None) -> Arra
     by_channel = w.reshape(geo.g, geo.m, geo.c, *geo.k).swapaxes(1, 2)
     xp = geometry.namespace(w)
     return correlate(back, gy, xp.flip(by_channel, tuple(range(3, by_channel.ndim))), bias)
-
-
-def scatter_columns(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> None:
-    """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
-    xp = geometry.namespace(gys)
-    ws = matrices_of(geo, plan, w)[0]  # (g, m, c taps): the adjoint does not shift
-
-    def task(tile: tuple[slice, slice, slice]) -> None:
-        n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
-        kernel = ws[g, :, plan.rows(c)].swapaxes(1, 2)  # (g, c K, m)
-        for box in plan.boxes:
-            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
-            shape = (*kernel.shape[:2], outputs.shape[2])
-            cols = tiles.scratch(xp, shape, gys.dtype, "columns")
-            xp.matmul(kernel, outputs, out=cols)
-            # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
-            counts = (g.stop - g.start, c.stop - c.start, *geo.k, n.stop - n.start)
-            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(geo.k), 0)
-            add_patch(geo, gx[n, g, c], by_window, box)
-
-    cut = list(itertools.product(plan.images, plan.groups, plan.channels))
-    tiles.run(xp, task, cut, takes_threads(geo, gys.dtype))
 
 
 # --------------------------------------------------------------------------- gradient of the weight
@@ -317,43 +251,12 @@ def sum_over_outputs(geo: Conv, x: Array, gy: Array) -> Array:
     xs, gys = x.reshape(geo.n, geo.g, geo.c, *geo.i), gy.reshape(geo.n, geo.g, geo.m, *geo.o)
     geo, met = without_far_taps(geo, gw)
     if (cut := bands.strips(xp, geo, x.dtype)) is not None:
-        met[...] = bands.sum_over_outputs(geo, cut, xs, gys, PARTS)
-    elif (plan := plan_columns(xp, geo, x.itemsize, beside=gy)) is None:
+        met[...] = bands.sum_over_outputs(geo, cut, xs, gys)
+    elif (plan := columns.plan_columns(xp, geo, x.itemsize, beside=gy)) is None:
         taps.sum_over_outputs(geo, xs, gys, met)
     else:
-        met[...] = sum_by_columns(geo, plan, xs, gys)
+        columns.sum_over_outputs(geo, plan, xs, gys, met)
     return gw
-
-
-def sum_by_columns(geo: Conv, plan: Plan, xs: Array, gys: Array) -> Array:
-    """Return gy @ columns(x)^T, (g, m, c, *k), tile by tile."""
-    xp = geometry.namespace(xs)
-    outputs = list(itertools.product(plan.images, plan.boxes))
-    room = tiles.room(xp, xs.itemsize) // (geo.m * plan.rows_per_channel)  # for the products
-    channels = tiles.blocks(geo.c, min(plan.channels[0].stop, room))
-    groups = tiles.blocks(geo.g, min(plan.groups[0].stop, room // geo.c))
-    # Sums over all outputs, in order; cut into parts only where there are few channels to share.
-    parts = tiles.blocks(len(outputs), -(-len(outputs) * len(groups) * len(channels) // PARTS))
-    sums = xp.empty(
-        (len(parts), plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel), xs.dtype
-    )
-
-    def task(tile: tuple[int, slice, slice]) -> None:
-        part, g, c = tile
-        total = sums[part, :, g, :, plan.rows(c)]  # (shifts, g, m, c taps)
-        product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
-        for number, (n, box) in enumerate(outputs[parts[part]]):
-            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
-            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
-                if number == 0:
-                    xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
-                else:
-                    total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
-
-    cut = list(itertools.product(range(len(parts)), groups, channels))
-    tiles.run(xp, task, cut, takes_threads(geo, xs.dtype))
-    with np.errstate(all="ignore"):
-        return weight_of(geo, plan, sums[0] if len(parts) == 1 else sums.sum(0))
 
 
 # --------------------------------------------------------------------------- gradient of the bias
@@ -388,7 +291,7 @@ def conv_grad_bias(grad_output: Array) -> Array:
         gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=accumulator(gy.dtype))
 
     least = SUMMED * len(gb) // max(1, gy.size)  # channels
-    channels = tiles.blocks(len(gb), max(least, -(-len(gb) // PARTS)))
+    channels = tiles.blocks(len(gb), max(least, -(-len(gb) // columns.PARTS)))
     tiles.run(geometry.namespace(gy), task, channels, products=False)
     return gb
 

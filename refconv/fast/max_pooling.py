@@ -142,7 +142,7 @@ def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]
             return
         by_shifts = grid(xp, geo, box, x.itemsize, MASKS)
         arena = by_rows(found, xs, box) if by_shifts is None else in_stretches(by_shifts, xs)
-        first = first_taps(xp, geo, box[1:], arena)
+        first = first_taps(xp, geo, box[1:], arena) if any(geo.p) else 0
         contest(arena, first if with_indices else None)
         signed = has_negative_zero(xs[last_axes(reads(found))], arena.best)
         if signed and not with_indices:

@@ -13,10 +13,15 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
+from refconv.engine import tiles
+from refconv.engine.planes import plane_room
 from refconv.fast.average_pooling import avg_pool, avg_pool_grad
 from refconv.fast.max_pooling import max_pool, max_pool_grad
-from refconv.geometry import Array, Ints
+from refconv.geometry import Array, Ints, Pool, as_x, as_y
 from refconv.geometry.power_pooling import lp_pool_call, lp_pool_grad_call
+from refconv.geometry.sizes import Shape
+
+COPIES = 6  # of the inputs of a few planes that there are at a time: their powers, slopes, ...
 
 
 def lp_pool(
@@ -69,16 +74,33 @@ def lp_pool(
     array([[[5., 5.]]])
     """
     geo, x, p = lp_pool_call(x, norm_type, kernel_size, stride, ceil_mode, mathematical)
-    if math.isinf(p):
-        upward = math.copysign(1, p)
-        return upward * max_pool(upward * abs(x), kernel_size, stride, 0, 1, ceil_mode)
-    with np.errstate(all="ignore"):
+    window = geo.k, geo.s, 0
+
+    def pooled(x: Array) -> Array:
+        if math.isinf(p):
+            upward = math.copysign(1, p)
+            return upward * max_pool(upward * abs(x), *window, 1, ceil_mode)
         if mathematical:
-            u = power(abs(x), p)
-            v = avg_pool(u, kernel_size, stride, 0, ceil_mode, divisor_override=1)
+            v = avg_pool(power(abs(x), p), *window, ceil_mode, divisor_override=1)
         else:
-            v = times(avg_pool(power(x, p), kernel_size, stride, 0, ceil_mode), math.prod(geo.k))
+            v = times(avg_pool(power(x, p), *window, ceil_mode), math.prod(geo.k))
         return power(v, 1 / p)
+
+    return as_y(geo, by_planes(geo, pooled, geo.o, x.reshape(geo.n * geo.c, *geo.i)))
+
+
+def by_planes(geo: Pool, function: Callable[..., Array], sizes: Shape, *maps: Array) -> Array:
+    """Return what a function of maps (1, p, ...) makes, (p, *sizes), a few planes at a time."""
+    xp, planes = geometry.namespace(maps[0]), geo.n * geo.c
+    out = geometry.result(xp, (planes, *sizes), geo.dtype)
+
+    def task(block: slice) -> None:
+        out[block] = function(*(each[None, block] for each in maps))[0]
+
+    inputs = max(1, math.prod(geo.i))
+    most = plane_room(xp, COPIES * geo.dtype.itemsize, planes * inputs) // inputs
+    tiles.run(xp, task, tiles.blocks(planes, most), products=False)
+    return out
 
 
 def lp_pool_grad(
@@ -122,23 +144,26 @@ def lp_pool_grad(
     geo, x, gy, p = lp_pool_grad_call(
         x, grad_output, norm_type, kernel_size, stride, ceil_mode, mathematical
     )
-    size, window, whole = abs(x), (kernel_size, stride, 0), math.prod(geo.k)
-    if math.isinf(p):
-        _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
-        return max_pool_grad(x.shape, indices, gy, *window, 1, ceil_mode) * sign(x)
-    with np.errstate(all="ignore"):
+    window, whole = (geo.k, geo.s, 0), math.prod(geo.k)
+
+    def gradient(x: Array, gy: Array) -> Array:
+        size = abs(x)
+        if math.isinf(p):
+            _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
+            return max_pool_grad(x.shape, indices, gy, *window, 1, ceil_mode) * sign(x)
         if mathematical:
             v = avg_pool(power(size, p), *window, ceil_mode, divisor_override=1)
             gv = root_grad(v, gy, p)
             gu = avg_pool_grad(x.shape, gv, *window, ceil_mode, divisor_override=1)
-            slope = times(power(size, p - 1), p) * sign(x)
-        else:
-            v = times(avg_pool(power(x, p), *window, ceil_mode), whole)
-            gm = times(root_grad(v, gy, p), whole)
-            gu = avg_pool_grad(x.shape, gm, *window, ceil_mode)
-            slope = times(power(x, p - 1), p)
-        gx: Array = gu * slope
-    return gx
+            return gu * (times(power(size, p - 1), p) * sign(x))  # type: ignore[no-any-return]
+        v = times(avg_pool(power(x, p), *window, ceil_mode), whole)
+        gm = times(root_grad(v, gy, p), whole)
+        gu = avg_pool_grad(x.shape, gm, *window, ceil_mode)
+        return gu * times(power(x, p - 1), p)
+
+    planes = geo.n * geo.c
+    maps = x.reshape(planes, *geo.i), gy.reshape(planes, *geo.o)
+    return as_x(geo, by_planes(geo, gradient, geo.i, *maps))
 
 
 def root_grad(v: Array, gy: Array, p: float) -> Array:

@@ -22,7 +22,7 @@ from torch_ext.operators import workers
 
 threadpoolctl.threadpool_limits(2, user_api="blas")
 torch.set_num_threads(2)
-x, w = np.ones((2, 8, 64, 64), np.float32), np.ones((8, 8, 3, 3), np.float32)
+x, w = np.ones((2, 32, 64, 64), np.float32), np.ones((32, 32, 3, 3), np.float32)
 refconv.conv(x, w)  # our own pool is there from now on
 
 def threads():
