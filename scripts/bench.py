@@ -86,6 +86,8 @@ def measure(arguments: argparse.Namespace) -> Results:
     """Measure what the command line asks for, and print it as it comes."""
     rows: list[Row] = []
     work = chosen(arguments)
+    where, which = environment(), kernels()  # before others load a BLAS of their own
+    print(where)
     with Progress(disable=not sys.stderr.isatty()) as progress:
         bar = progress.add_task("measuring", total=len(work))
         shown: tuple[str, str] | None = None
@@ -104,7 +106,7 @@ def measure(arguments: argparse.Namespace) -> Results:
         tables["scaling"] = bench_scaling.table()
     if arguments.profile:
         tables["profiles"] = profiles(rows)
-    return Results(environment(), kernels(), rows, tables)
+    return Results(where, which, rows, tables)
 
 
 def profiles(rows: list[Row]) -> list[str]:
@@ -123,7 +125,11 @@ def profiles(rows: list[Row]) -> list[str]:
 
 def repeat(group: str, number: str, dtype: str, way: str) -> None:
     """Run a case again and again, to be looked at from outside."""
-    call = SETS[group]()[int(number)].make(dtype)[way].ours
+    again(SETS[group]()[int(number)].make(dtype)[way].ours)
+
+
+def again(call: Callable[[], object]) -> None:
+    """Call for some seconds: what the profile looks at."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         call()
@@ -156,7 +162,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--threads", type=int, help="of both; as many as NumPy's BLAS has if not given")
     add("--peers", action="store_true", help="also other ways to convolve with NumPy")
     add("--scaling", action="store_true", help="also how time grows with sizes and threads")
-    add("--profile", action="store_true", help="also where the time goes (needs py-spy)")
+    add("--profile", action="store_true", help="also where the time goes, by py-spy")
     add("--json", type=Path, metavar="FILE", help="save what was found")
     add("--load", type=Path, nargs="+", metavar="FILE", help="take it from there, measure nothing")
     add("--compare", type=Path, metavar="FILE", help="exit 1 where a ratio is 1.25 times as large")
@@ -177,10 +183,11 @@ def main() -> None:
         return
     if arguments.load:
         results = [load(file) for file in arguments.load]
+        if arguments.profile:
+            results[0].tables["profiles"] = profiles(results[0].rows)
     elif arguments.write and torch.backends.cpu.get_cpu_capability() == "AVX512":
         results = by_kernels(arguments)
     else:
-        print(environment())
         results = [measure(arguments)]
     for found in results:
         print("\n".join(["", found.kernels, *summary(found.rows)]))

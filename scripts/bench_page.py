@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import bench_goals
 from bench_report import Results, cells, groups, header, summary
 
 REASONS = Path(__file__).parents[1] / "docs" / "speed-reasons.md"
 
 HEAD = """# Speed
 
-Written by `scripts/bench.py --write docs/speed.md`, all numbers of it by that command. A ratio is
+Written by `scripts/bench.py --write docs/speed.md`, or by runs with `--json` and then `--load`, as
+here: two rounds with either of OpenBLAS's kernels. All numbers are those of that command. A ratio is
 ours / torch's: refconv against PyTorch's native CPU kernels, the same threads for both in the same
 run, in alternating blocks (`scripts/bench_timing.py` tells how), the median of the rounds, and in
 parentheses the lowest and the highest of them. Times are milliseconds. Backward is all gradients,
-though a first layer needs none of its image; "both" is forward and backward together. MiB is the
-scratch memory of a thread. A star marks a row that falls short of a goal.
+though a first layer needs none of its image; "both" is forward and backward together, but for the
+means over ResNet-50, whose second column is backward alone. MiB is the scratch memory of a thread
+(`tests/refconv/test_scratch.py` holds it below 4 for every operator, with all temporary arrays).
+Bold ratios meet their goal; a star marks a row that falls short of one.
 
 `refconv` uses as many threads as NumPy's BLAS has (`OPENBLAS_NUM_THREADS`, or `threadpoolctl`), and
 its results have the same bits at any number of them. NumPy's wheel picks OpenBLAS's kernels by
@@ -26,10 +30,13 @@ processor has both."""
 
 def page(results: Sequence[Results]) -> str:
     """Return docs/speed.md."""
-    text = [HEAD, "", "## Summary"]
+    text = [HEAD, "", "## Goals"]
     for found in results:
         text += ["", f"### {found.kernels} kernels", "", f"On {found.environment}:", ""]
-        text += summary(found.rows)
+        text += bench_goals.table(found.rows)
+        if added := bench_goals.of_torch_ext(found.rows):
+            text += ["", f"torch_ext adds to refconv's own time, in microseconds: {added}."]
+        text += ["", *summary(found.rows)]
     text += ["", REASONS.read_text().rstrip()]
     first = results[0]
     titles = {

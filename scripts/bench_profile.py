@@ -15,7 +15,7 @@ KINDS = {
     "torch": ("libtorch", "libgomp", "libc10"),
 }
 OTHERS = "Python"
-SECONDS = 4
+SECONDS = 2
 
 
 def kind_of(frames: list[str]) -> str:
@@ -38,7 +38,7 @@ def shares(raw: str) -> dict[str, float]:
     found: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
-        if "repeat (bench.py" in stack or "refconv_" in stack.partition(";")[0]:
+        if "again (bench.py" in stack or "refconv_" in stack.partition(";")[0]:
             found[kind_of(stack.split(";"))] += int(count)
     total = sum(found.values()) or 1
     return {kind: found[kind] / total for kind in (*KINDS, OTHERS)}
@@ -53,7 +53,7 @@ def profile(group: str, number: int, dtype: str, way: str) -> str:
         bench = Path(__file__).with_name("bench.py")
         subprocess.run(
             [Path(sys.prefix, "bin/py-spy"), "record", "--native", "--idle", "--threads",
-             "--rate", "200", "--duration", str(SECONDS + 3), "--format", "raw", "--output", raw,
+             "--rate", "200", "--format", "raw", "--output", raw,
              "--", sys.executable, bench, "--repeat", group, str(number), dtype, way],
             check=False, capture_output=True, timeout=300,
         )  # fmt: skip

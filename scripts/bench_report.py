@@ -60,7 +60,10 @@ def save(results: Results, file: Path) -> None:
 def load(file: Path) -> Results:
     """Read what `save` wrote."""
     found: dict[str, Any] = json.loads(file.read_text())
-    rows = [Row(**{**row, "goal": tuple(row["goal"])}) for row in found["rows"]]
+    rows = []
+    for row in found["rows"]:
+        spread = {way: tuple(ends) for way, ends in row["spread"].items()}
+        rows.append(Row(**{**row, "goal": tuple(row["goal"]), "spread": spread}))
     return Results(found["environment"], found["kernels"], rows, found["tables"])
 
 

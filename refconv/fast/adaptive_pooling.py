@@ -12,11 +12,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
-import numpy as np
-
 from refconv import geometry
 from refconv.engine.adaptive_sums import sums
-from refconv.engine.ragged import Axis, Windows
+from refconv.engine.planes import by_planes
+from refconv.engine.ragged import Axis, Windows, all_windows
 from refconv.engine.shared_windows import largest
 from refconv.engine.winners import scatter
 from refconv.fast.average_pooling import divide
@@ -28,6 +27,8 @@ from refconv.geometry.adaptive_pooling import (
     adaptive_max_pool_grad_call,
 )
 from refconv.geometry.sizes import Shape, adaptive_range
+
+COPIES = 4  # of a few planes that there are at a time in a gradient: their shares, sums, ...
 
 
 def windows(xp: Any, i: Shape, o: Shape) -> list[Windows]:
@@ -114,12 +115,17 @@ def adaptive_avg_pool_grad(
     array([[[1., 1., 3., 2., 2.]]])
     """
     geo, gy = adaptive_avg_pool_grad_call(input_shape, grad_output, output_size)
-    xp, share = geometry.namespace(gy), gy.reshape(geo.planes, *geo.o).astype(geo.acc, order="C")
-    everything = slice(0, geo.planes)
-    sizes = [w.of(everything, slice(0, w.outputs)).size for w in windows(xp, geo.i, geo.o)]
-    with np.errstate(all="ignore"):
+    xp = geometry.namespace(gy)
+    sizes = [axis.size for axis in all_windows(windows(xp, geo.i, geo.o))]
+    holding = windows(xp, geo.o, geo.i)  # the windows of every input
+
+    def gradient(gy: Array) -> Array:
+        share = gy.astype(geo.acc, order="C")
         divide_in_turn(share, sizes, geo)
-    return as_x(geo, sums(share, windows(xp, geo.o, geo.i), geo.acc))
+        return sums(share, holding, geo.acc)
+
+    gx = geometry.result(xp, (geo.planes, *geo.i), geo.acc)
+    return as_x(geo, by_planes(gradient, gx, gy.reshape(geo.planes, *geo.o), copies=COPIES))
 
 
 def divide_in_turn(total: Array, sizes: Sequence[Array], geo: Maps) -> None:

@@ -14,6 +14,7 @@ Letters: n images, g groups, c channels and m filters of one group, i k o input,
 shape; P = prod(o) outputs of a tile, K = prod(k) taps.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -169,7 +170,9 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     The bias, one value for each channel of x, is that of a transposed convolution.
     """
     small, by_group = without_far_taps(geo, w)
-    if max(small.s) == 1 and 0 not in small.k and small.m < MANY * small.c:
+    mostly_padding = math.prod(small.i) >= 2 * math.prod(small.o)  # a full correlation's windows
+    many = small.m >= MANY * small.c
+    if max(small.s) == 1 and 0 not in small.k and not many and not mostly_padding:
         return full_correlation(small, by_group, gy, bias)
     xp = geometry.namespace(gy)
     gx = geometry.result(xp, geo.x_shape, gy.dtype, zeros=True)

@@ -35,7 +35,7 @@ from refconv.geometry.max_pooling import (
 )
 from refconv.geometry.sizes import last_axes
 
-MASKS = 5  # bytes for each output of who wins, and who has won
+MASKS = 8  # bytes for each output: who wins, who has won, what is NaN or zero
 
 
 @overload

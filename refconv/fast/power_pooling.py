@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import tiles
-from refconv.engine.planes import plane_room
+from refconv.engine.planes import by_planes
 from refconv.fast.average_pooling import avg_pool, avg_pool_grad
 from refconv.fast.max_pooling import max_pool, max_pool_grad
-from refconv.geometry import Array, Ints, Pool, as_x, as_y
+from refconv.geometry import Array, Ints, as_x, as_y
 from refconv.geometry.power_pooling import lp_pool_call, lp_pool_grad_call
-from refconv.geometry.sizes import Shape
 
 COPIES = 6  # of the inputs of a few planes that there are at a time: their powers, slopes, ...
 
@@ -74,9 +72,10 @@ def lp_pool(
     array([[[5., 5.]]])
     """
     geo, x, p = lp_pool_call(x, norm_type, kernel_size, stride, ceil_mode, mathematical)
-    window = geo.k, geo.s, 0
+    planes, window = geo.n * geo.c, (geo.k, geo.s, 0)
 
     def pooled(x: Array) -> Array:
+        x = x[None]  # (1, p, *i)
         if math.isinf(p):
             upward = math.copysign(1, p)
             return upward * max_pool(upward * abs(x), *window, 1, ceil_mode)
@@ -86,21 +85,8 @@ def lp_pool(
             v = times(avg_pool(power(x, p), *window, ceil_mode), math.prod(geo.k))
         return power(v, 1 / p)
 
-    return as_y(geo, by_planes(geo, pooled, geo.o, x.reshape(geo.n * geo.c, *geo.i)))
-
-
-def by_planes(geo: Pool, function: Callable[..., Array], sizes: Shape, *maps: Array) -> Array:
-    """Return what a function of maps (1, p, ...) makes, (p, *sizes), a few planes at a time."""
-    xp, planes = geometry.namespace(maps[0]), geo.n * geo.c
-    out = geometry.result(xp, (planes, *sizes), geo.dtype)
-
-    def task(block: slice) -> None:
-        out[block] = function(*(each[None, block] for each in maps))[0]
-
-    inputs = max(1, math.prod(geo.i))
-    most = plane_room(xp, COPIES * geo.dtype.itemsize, planes * inputs) // inputs
-    tiles.run(xp, task, tiles.blocks(planes, most), products=False)
-    return out
+    y = geometry.result(geometry.namespace(x), (planes, *geo.o), geo.dtype)
+    return as_y(geo, by_planes(pooled, y, x.reshape(planes, *geo.i), copies=COPIES))
 
 
 def lp_pool_grad(
@@ -144,9 +130,10 @@ def lp_pool_grad(
     geo, x, gy, p = lp_pool_grad_call(
         x, grad_output, norm_type, kernel_size, stride, ceil_mode, mathematical
     )
-    window, whole = (geo.k, geo.s, 0), math.prod(geo.k)
+    planes, window, whole = geo.n * geo.c, (geo.k, geo.s, 0), math.prod(geo.k)
 
     def gradient(x: Array, gy: Array) -> Array:
+        x, gy = x[None], gy[None]
         size = abs(x)
         if math.isinf(p):
             _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
@@ -161,9 +148,9 @@ def lp_pool_grad(
         gu = avg_pool_grad(x.shape, gm, *window, ceil_mode)
         return gu * times(power(x, p - 1), p)
 
-    planes = geo.n * geo.c
+    gx = geometry.result(geometry.namespace(x), (planes, *geo.i), geo.dtype)
     maps = x.reshape(planes, *geo.i), gy.reshape(planes, *geo.o)
-    return as_x(geo, by_planes(geo, gradient, geo.i, *maps))
+    return as_x(geo, by_planes(gradient, gx, *maps, copies=COPIES))
 
 
 def root_grad(v: Array, gy: Array, p: float) -> Array:

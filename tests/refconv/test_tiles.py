@@ -147,6 +147,38 @@ def test_what_does_not_hold_blas_has_its_bits_at_any_number_of_threads(dtype: An
         assert found[0] == found[1] == found[2], (rows, inner, columns)
 
 
+@openblas
+@pytest.mark.parametrize(
+    ("sizes", "shared"),
+    [((64, 64, 64), False), ((64, 64, 65), True), ((1, 96, 96), False), ((1, 96, 97), True)],
+)
+def test_the_largest_products_that_blas_computes_alone(sizes: Any, shared: bool) -> None:
+    assert tiles.takes_threads(np.dtype(np.float32), *sizes) == shared
+
+
+@pytest.mark.parametrize(
+    ("cost", "threads", "told"),
+    [(0.9 * tiles.SHARED, 1, 0), (1.1 * tiles.SHARED, 2, 0), (1.1 * tiles.RESTED, 2, 1)],
+)
+def test_only_work_that_is_worth_it_is_shared(
+    cost: float, threads: int, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Little stays in its thread; who is to rest before threads start is told for much."""
+    calls: list[int] = []
+    monkeypatch.setattr(tiles, "_before", [lambda: calls.append(1)])
+    seen: set[threading.Thread] = set()
+    meet = threading.Barrier(2, timeout=20)
+
+    def task(_: int) -> None:
+        seen.add(threading.current_thread())
+        if threads == 2:
+            wait(meet)
+
+    with threadpool_limits(2, user_api="blas"):
+        tiles.run(np, task, range(2), cost=cost)
+    assert (len(seen), len(calls)) == (threads, told)
+
+
 def test_complex_products_hold_blas_and_integers_do_not() -> None:
     assert tiles.takes_threads(np.dtype(complex), 2, 2, 2)
     assert not tiles.takes_threads(np.dtype(int), 10**6, 10**6, 10**6)
@@ -158,6 +190,30 @@ def test_a_task_alone_holds_blas_only_for_its_products(products: bool, inside: s
     with threadpool_limits(2, user_api="blas"):
         tiles.run(np, lambda _: seen.extend(blas_threads()), [0], products)
     assert set(seen) == inside
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_task_may_call_again(count: int) -> None:
+    """Its own call runs in its thread, and waits for nobody: also one that would hold BLAS."""
+    seen: list[tuple[int, int]] = []
+
+    def task(item: int) -> None:
+        here = threading.current_thread()
+
+        def inner(other: int) -> None:
+            assert threading.current_thread() is here
+            seen.append((item, other))
+
+        tiles.run(np, inner, range(count))
+
+    def work() -> None:
+        with threadpool_limits(2, user_api="blas"):
+            tiles.run(np, task, range(6))
+
+    caller = threading.Thread(target=work, daemon=True)
+    caller.start()
+    caller.join(20)
+    assert sorted(seen) == [(item, other) for item in range(6) for other in range(count)]
 
 
 class OldLibrary:
