@@ -11,7 +11,7 @@ REASONS = Path(__file__).parents[1] / "docs" / "speed-reasons.md"
 HEAD = """# Speed
 
 Written by `scripts/bench.py --write docs/speed.md`, or by runs with `--json` and then `--load`, as
-here: two rounds with either of OpenBLAS's kernels. All numbers are those of that command. A ratio is
+here: two rounds with either of OpenBLAS's kernels. All numbers are that command's. A ratio is
 ours / torch's: refconv against PyTorch's native CPU kernels, the same threads for both in the same
 run, in alternating blocks (`scripts/bench_timing.py` tells how), the median of the rounds, and in
 parentheses the lowest and the highest of them. Times are milliseconds. Backward is all gradients,

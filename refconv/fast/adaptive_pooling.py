@@ -74,6 +74,7 @@ def adaptive_avg_pool(x: Array, output_size: Any) -> Array:
     torch.nn.functional.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d; takes every
     number dtype, None in one axis too, and no channels in three.
 
+    >>> import numpy as np
     >>> adaptive_avg_pool(np.array([[[1.0, 2.0, 3.0, 4.0, 8.0]]]), (2,))
     array([[[2., 5.]]])
     """
@@ -111,6 +112,7 @@ def adaptive_avg_pool_grad(
 
     Source: the adjoint. Counterpart of torch.ops.aten._adaptive_avg_pool2d_backward.
 
+    >>> import numpy as np
     >>> adaptive_avg_pool_grad((1, 1, 5), np.array([[[3.0, 6.0]]]), (2,))
     array([[[1., 1., 3., 2., 2.]]])
     """
@@ -182,6 +184,7 @@ def adaptive_max_pool(
     torch.nn.functional.adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d; takes
     integers, and None in one axis too.
 
+    >>> import numpy as np
     >>> adaptive_max_pool(np.array([[[1.0, 2.0, 8.0, 4.0, 3.0]]]), (2,), return_indices=True)
     (array([[[8., 8.]]]), array([[[2, 2]]]))
     """
@@ -217,6 +220,7 @@ def adaptive_max_pool_grad(
     Source: gradient routing, as in `max_pool_grad`. Counterpart of
     torch.ops.aten.adaptive_max_pool2d_backward.
 
+    >>> import numpy as np
     >>> adaptive_max_pool_grad((1, 1, 5), np.array([[[2, 2]]]), np.array([[[3.0, 4.0]]]), (2,))
     array([[[0., 0., 7., 0., 0.]]])
     """
