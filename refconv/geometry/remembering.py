@@ -1,8 +1,7 @@
 """Checks that are made once: the geometry of a call like an earlier one is found, not made again.
 
-A checked geometry depends on integers alone, on shapes and options. Three quarters of a small
-call's time went into checking them: a 3 x 3 convolution of 1 x 3 x 5 x 5 took 103 microseconds
-where it now takes half.
+A checked geometry depends on integers alone, on shapes and options. A third of a small call's time
+went into checking them: 36 of 103 microseconds of a 3 x 3 convolution of 1 x 3 x 5 x 5.
 """
 
 import functools
@@ -26,14 +25,14 @@ def key(value: Any) -> Any:
     ((1, 2), 3, 'same')
     >>> key((True, 1))
     Traceback (most recent call last):
-    TypeError: (True, 1) is not plain
+    TypeError: this tuple is not plain
     """
     kind = type(value)
     if kind in PLAIN:
         return value
     if (kind is list or isinstance(value, tuple)) and OF_SEVERAL.issuperset(map(type, value)):
         return tuple(value)
-    raise TypeError(f"{value} is not plain")
+    raise TypeError(f"this {kind.__name__} is not plain")  # of tensors and symbols nothing is asked
 
 
 @functools.cache
