@@ -32,9 +32,8 @@ from bench_report import (
     summary,
     worst,
 )
-from bench_timing import compare, environment, kernels, scratch
+from bench_timing import blas, compare, environment, kernels, scratch
 from rich.progress import Progress
-from threadpoolctl import threadpool_info
 
 SETS: dict[str, Callable[[], list[cases.Case]]] = {
     "models": bench_models.models,
@@ -175,8 +174,7 @@ def command_line() -> argparse.ArgumentParser:
 def main() -> None:
     """Parse the command line, measure, and write what it asks for."""
     arguments = command_line().parse_args()
-    blas = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
-    torch.set_num_threads(arguments.threads or max(blas))
+    torch.set_num_threads(arguments.threads or max(lib["num_threads"] for lib in blas()))
     torch.set_grad_enabled(False)
     if arguments.repeat:
         repeat(*arguments.repeat)

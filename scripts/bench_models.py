@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from bench_cases import Case, arrays
 from bench_timing import Calls
+from digits_training import lenet
 from torch import nn
 
 import refconv
@@ -84,14 +85,6 @@ def mobilenetv2() -> nn.Module:
     return nn.Sequential(
         *layers, *last, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000)
     )
-
-
-def lenet() -> nn.Module:
-    """Two convolutions and a pool, for digits of 8 x 8 pixels: that of `scripts/demo.sh`."""
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10),
-    )  # fmt: skip
 
 
 def model_case(

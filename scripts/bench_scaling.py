@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import threadpoolctl
 from bench_cases import arrays
-from bench_timing import block
+from bench_timing import blas, block
 
 import refconv
 
@@ -63,7 +63,7 @@ def table() -> list[str]:
         lines.append(f"| {curve.name} | {both} | {fit:.2f} | {curve.expected:g} |")
         print(lines[-1], flush=True)
     for name, call in (("convolution 3x3", conv(n=8)), ("max pool 3x3", pool())):
-        counts = sorted({1, *(lib["num_threads"] for lib in threadpoolctl.threadpool_info())})
+        counts = sorted({1, *(lib["num_threads"] for lib in blas())})
         times = []
         for count in counts:
             with threadpoolctl.threadpool_limits(count, user_api="blas"):

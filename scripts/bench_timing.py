@@ -80,21 +80,24 @@ def scratch(call: Callable[[], Any]) -> float:
         return pool.submit(work).result()
 
 
+def blas() -> list[dict[str, Any]]:
+    """Return what threadpoolctl tells of NumPy's BLAS, and of others that are loaded."""
+    return [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+
+
 def kernels() -> str:
     """Return which kernels NumPy's BLAS uses."""
-    found = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
-    return ", ".join(str(lib.get("architecture", lib["internal_api"])) for lib in found)
+    return ", ".join(str(lib.get("architecture", lib["internal_api"])) for lib in blas())
 
 
 def environment() -> str:
     """Return what the numbers depend on."""
-    blas = [
+    libraries = [
         f"{lib['internal_api']} {lib['version']} ({lib.get('architecture', '?')} kernels)"
-        for lib in threadpoolctl.threadpool_info()
-        if lib["user_api"] == "blas"
+        for lib in blas()
     ]
     return (
         f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
-        f"{torch.get_num_threads()} threads; NumPy {np.__version__} with {', '.join(blas)}; "
+        f"{torch.get_num_threads()} threads; NumPy {np.__version__} with {', '.join(libraries)}; "
         f"torch {torch.__version__}"
     )

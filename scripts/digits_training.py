@@ -117,10 +117,9 @@ class HandEngine:
         return self.theta
 
 
-def engines(seed: int, dtype: str) -> list[Engine]:
-    """The three, from the same weights; torch first."""
-    torch.manual_seed(seed)
-    model = torch.nn.Sequential(
+def lenet() -> torch.nn.Sequential:
+    """Return the model, for digits of 8 x 8 pixels."""
+    return torch.nn.Sequential(
         torch.nn.Conv2d(1, CHANNELS[0], 3, padding=1),
         torch.nn.ReLU(),
         torch.nn.MaxPool2d(2),
@@ -129,7 +128,13 @@ def engines(seed: int, dtype: str) -> list[Engine]:
         torch.nn.MaxPool2d(2),
         torch.nn.Flatten(),
         torch.nn.Linear(CHANNELS[1] * 2 * 2, 10),
-    ).to(getattr(torch, dtype))
+    )
+
+
+def engines(seed: int, dtype: str) -> list[Engine]:
+    """The three, from the same weights; torch first."""
+    torch.manual_seed(seed)
+    model = lenet().to(getattr(torch, dtype))
     swapped = copy.deepcopy(model)
     report = torch_ext.swap(swapped)
     if len(report.changed) != 4:

@@ -43,7 +43,6 @@ WIDE = 16  # outputs of a strip at most: more, and the band is mostly zeros
 MOST_ZEROS = 12  # elements of the band for each that is no zero: beyond, windows cost less
 CHANNELS = 6  # of a group, in or out: beyond, windows make matrices of their own
 GROUPS = 4  # fewer, and windows are as fast
-PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 
 
 class Strips(NamedTuple):
@@ -365,7 +364,7 @@ def sum_over_outputs(geo: Conv, cut: Strips, xs: Array, gys: Array) -> Array:
     geo, narrow = over_two_axes(geo), geo
     x, gy = xs.reshape(*xs.shape[:3], *geo.i), gys.reshape(*gys.shape[:3], *geo.o)
     outer = list(itertools.product(cut.images, cut.rows))
-    shares = tiles.blocks(len(outer), -(-len(outer) * len(cut.groups) // PARTS))
+    shares = tiles.blocks(len(outer), -(-len(outer) * len(cut.groups) // tiles.PARTS))
     sums = np.empty((len(shares), geo.g, geo.m, geo.c, *geo.k), x.dtype)
 
     def task(at: tuple[int, slice]) -> None:

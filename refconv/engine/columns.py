@@ -37,7 +37,6 @@ from refconv.engine.tiles import Box
 from refconv.geometry import Array, Conv, namespace
 from refconv.geometry.sizes import Shape
 
-PARTS = 8  # at least as many tasks are cut, so that threads have something to share
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
 IMAGES = 8  # of a convolution without windows: fewer, and threads have too little to share
@@ -308,12 +307,12 @@ def cut_sums(
     parts; of a large one those would not fit the scratch, and its channels are shared.
     """
     fit = max(1, 2 * room // math.prod(geo.w_shape))  # parts whose sums are little memory
-    parts = min(PARTS, 1 << (fit.bit_length() - 1))
+    parts = min(tiles.PARTS, 1 << (fit.bit_length() - 1))
     most = room // (geo.m * plan.rows_per_channel)  # channels whose products fit
     groups = tiles.blocks(geo.g, min(plan.groups[0].stop, most // geo.c))
-    share = -(-geo.c * len(groups) * parts // PARTS)
+    share = -(-geo.c * len(groups) * parts // tiles.PARTS)
     channels = tiles.blocks(geo.c, min(plan.channels[0].stop, most, share))
-    parts = -(-PARTS // (len(groups) * len(channels)))
+    parts = -(-tiles.PARTS // (len(groups) * len(channels)))
     return groups, channels, tiles.blocks(outputs, -(-outputs // min(parts, fit)))
 
 

@@ -6,14 +6,14 @@ tap by tap took seconds. Runs are cut where they are long, and added in order al
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from refconv import geometry
 from refconv.engine import ragged, tiles
-from refconv.engine.ragged import Axis, Windows, all_windows, inputs_of
+from refconv.engine.ragged import Finish, Windows, all_windows, inputs_of
 from refconv.geometry import Array, namespace
 
 LARGE = 256  # inputs of a window, on average: with fewer, tap by tap costs less
@@ -33,7 +33,7 @@ def sums(
     planes: Array,
     windows: Sequence[Windows],
     dtype: np.dtype[Any],
-    finish: Callable[[Array, Sequence[Axis]], None] | None = None,
+    finish: Finish | None = None,
 ) -> Array:
     """Return the sum of every window, (p, *o), added in order of k; `finish` ends it in place."""
     cut = plane_tiles(planes, windows)
@@ -41,11 +41,12 @@ def sums(
         return ragged.sums(planes, windows, dtype, finish)
     acc, axes = geometry.summing(dtype), all_windows(windows)
     y = geometry.result(np, (len(planes), *(w.outputs for w in windows)), dtype)
+    everything = inputs_of(axes)
 
     def task(block: slice) -> None:
         total = tiles.scratch(np, y[block].shape, acc, "total")
         for x, found in zip(planes[block], total.reshape(len(total), -1), strict=True):
-            for number, inputs in enumerate(inputs_of(axes)):
+            for number, inputs in enumerate(everything):
                 found[number] = in_order(x[inputs], acc)
         if finish is not None:
             finish(total, axes)
@@ -71,13 +72,14 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
     cut = plane_tiles(planes, windows)
     if not cut:
         return ragged.largest(planes, windows)
-    axes, shape = all_windows(windows), (len(planes), *(w.outputs for w in windows))
+    everything = inputs_of(all_windows(windows))
+    shape = len(planes), *(w.outputs for w in windows)
     y, indices = geometry.result(np, shape, planes.dtype), geometry.result(np, shape, np.int64)
 
     def task(block: slice) -> None:
         x = planes[block]
         best, at = (a[block].reshape(len(x), -1) for a in (y, indices))
-        for number, inputs in enumerate(inputs_of(axes)):
+        for number, inputs in enumerate(everything):
             best[:, number], at[:, number] = winners(x, inputs)
 
     tiles.run(np, task, cut, products=False)

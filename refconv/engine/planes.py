@@ -24,9 +24,14 @@ PARTS = 4  # tiles at least, so that threads have something to share, ...
 WORTH = 1 << 15  # ... if each has so many outputs: with fewer, threads cost more
 
 
+def scratch_room(xp: Any, each: int) -> int:
+    """Return how many things of so many bytes each the scratch of a tile holds."""
+    return tiles.times(xp) * TILE_BYTES // max(1, each)
+
+
 def plane_room(xp: Any, each: int, total: int) -> int:
     """Return how many of `total` outputs a tile may have, with so many bytes of scratch each."""
-    most = tiles.times(xp) * TILE_BYTES // max(1, each)
+    most = scratch_room(xp, each)
     return min(most, max(WORTH, -(-total // PARTS))) if xp is np else most
 
 

@@ -47,6 +47,9 @@ class Windows(NamedTuple):
     of: Callable[[slice, slice], Axis]
 
 
+Finish = Callable[[Array, Sequence[Axis]], None]  # ends the sums of a tile in place
+
+
 def all_windows(windows: Sequence[Windows]) -> list[Axis]:
     """Return all windows of every axis, where one plane's stand for all."""
     return [w.of(slice(0, 1), slice(0, w.outputs)) for w in windows]
@@ -54,12 +57,13 @@ def all_windows(windows: Sequence[Windows]) -> list[Axis]:
 
 def inputs_of(axes: Sequence[Axis]) -> list[tuple[slice, ...]]:
     """Return the inputs of every window, where one plane's stand for all."""
-    along = [
-        [slice(int(first), int(end)) for first, end in zip(axis.first[0], ends, strict=True)]
-        for axis in axes
-        for ends in [axis.first[0] + axis.size]
-    ]
+    along = [slices(axis.first[0], axis.first[0] + axis.size) for axis in axes]
     return list(itertools.product(*along))
+
+
+def slices(first: Array, end: Array) -> list[slice]:
+    """Return the ranges from each first to its end."""
+    return list(map(slice, first.tolist(), end.tolist()))
 
 
 def side_by_side(
@@ -109,7 +113,7 @@ def sums(
     planes: Array,
     windows: Sequence[Windows],
     dtype: np.dtype[Any],
-    finish: Callable[[Array, Sequence[Axis]], None] | None = None,
+    finish: Finish | None = None,
 ) -> Array:
     """Return the sum of every window, (p, *o), added in order of k; `finish` ends it in place."""
     xp, acc = namespace(planes), geometry.summing(dtype)
@@ -152,7 +156,7 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
         offset = ravel([xp.arange(k) for k in wide], i).reshape(-1)  # of each tap
         number_type = np.min_scalar_type(max(0, math.prod(wide) - 1))
         winner = tiles.scratch(xp, best.shape, number_type, "winner")
-        arena = Arena(lambda: ((laid[k], best, winner) for k in np.ndindex(wide)), best, winner, [])
+        arena = Arena(lambda: ((laid[k], best, winner) for k in np.ndindex(wide)), best, winner)
         contest(arena, 0)
         xp.add(corner(axes), offset.take(winner), out=indices[box])
         if has_negative_zero(laid, best):  # of 0 and -0 the first wins

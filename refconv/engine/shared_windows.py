@@ -22,21 +22,20 @@ import numpy as np
 
 from refconv import geometry
 from refconv.engine import large_windows, tiles
-from refconv.engine.planes import ravel
-from refconv.engine.ragged import Axis, Windows, all_windows, inputs_of
+from refconv.engine.planes import ravel, scratch_room
+from refconv.engine.ragged import Axis, Finish, Windows, all_windows, inputs_of, slices
 from refconv.engine.winners import Arena, contest, fetch, gather, has_negative_zero, lowest
 from refconv.geometry import Array, namespace
 from refconv.geometry.sizes import Shape
 
 ROW = 4  # planes of a tile at least: shorter rows take longer than single elements
 MOST = 512  # and at most: longer rows take longer to turn
-BYTES = 3 << 20  # of a tile's matrices
 
 
 def plane_tiles(planes: Array, windows: Sequence[Windows], each: int) -> list[slice]:
     """Cut planes (p, *i) into tiles, with so many bytes for an input or output; [] if too small."""
     i, o = math.prod(planes.shape[1:]), math.prod(w.outputs for w in windows)
-    most = BYTES // (each * max(1, i + 3 * o))
+    most = scratch_room(np, each * max(1, i + 3 * o))
     if namespace(planes) is not np or min(most, len(planes)) < ROW or not o:
         return []
     return tiles.blocks(len(planes), min(most, MOST))
@@ -67,7 +66,7 @@ def sums(
     planes: Array,
     windows: Sequence[Windows],
     dtype: np.dtype[Any],
-    finish: Callable[[Array, Sequence[Axis]], None] | None = None,
+    finish: Finish | None = None,
 ) -> Array:
     """Return the sum of every window, (p, *o), added in order of k; `finish` ends it in place."""
     acc, o = geometry.summing(dtype), tuple(w.outputs for w in windows)
@@ -114,7 +113,7 @@ def outputs_of(axes: Sequence[Axis], i: Shape) -> list[tuple[slice, ...]]:
         first, inputs = axis.first[0], np.arange(size)
         lo = np.searchsorted(first + axis.size, inputs, side="right")
         hi = np.searchsorted(first, inputs, side="right")
-        along.append([slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True)])
+        along.append(slices(lo, hi))
     return list(itertools.product(*along))
 
 
@@ -170,7 +169,7 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
                     v[beyond] = lowest(planes.dtype)  # wins only if it is larger
                 yield v, best, winner
 
-        contest(Arena(contenders, best, winner, []), 0)
+        contest(Arena(contenders, best, winner), 0)
         at = tiles.scratch(np, flat, np.dtype(np.int64), "at")
         fetch(offset, winner, at)
         at += corner

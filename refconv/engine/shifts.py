@@ -45,14 +45,18 @@ class Grid(NamedTuple):
         return math.prod(self.t) * ((math.prod(self.s) + 1) * itemsize + beside)
 
 
+def apart(geo: Pool) -> bool:
+    """Return whether no input is of two windows, dilation aside."""
+    return all(k <= s for k, s in zip(geo.k, geo.s, strict=True))
+
+
 def phases_of(xp: Any, geo: Pool, side: Box) -> Grid | None:
     """Return the phases for a box of outputs, or None where rows serve better.
 
-    They do where no input is of two windows: copying earns nothing where all is read once.
+    They do where windows lie apart: copying earns nothing where all is read once.
     """
     o = tiles.extent(side)
-    apart = all(k <= s for k, s in zip(geo.k, geo.s, strict=True))
-    if xp is not np or math.prod(geo.k) > TAPS or apart or 0 in o:
+    if xp is not np or math.prod(geo.k) > TAPS or apart(geo) or 0 in o:
         return None
     read = [
         (o_ - 1) * s + window_extent(k, d)

@@ -29,11 +29,10 @@ Item = TypeVar("Item")
 Box = tuple[slice, ...]
 
 SCRATCH_BYTES = 1 << 20  # of the largest scratch array of a tile: twice a core's L2 on today's CPUs
+PARTS = 8  # at least as many tasks a convolution is cut into, so that threads can share them
 PLANS = 256  # how many of a kind are kept: a call like an earlier one plans nothing
 ALONE = 1 << 18  # multiply-adds of a real product for which OpenBLAS takes one thread
-ALONE_BY_VECTOR = (
-    9216  # the same, of a matrix and a vector (both in its interface/, gemm.c, gemv.c)
-)
+ALONE_BY_VECTOR = 9216  # likewise, of a matrix and a vector: its interface/gemm.c and gemv.c
 SHARED = 5e5  # nanoseconds, as one thread would take: fewer, and threads cost more than they gain
 RESTED = 1e6  # nanoseconds likewise: fewer, and what is called `before_threads` costs more
 DEVICE_TIMES = 256  # as much in a tile on a device, where each call costs a launch: docs/cuda.md

@@ -36,7 +36,7 @@ class Arena(NamedTuple):
     contenders: Callable[[], Iterable[tuple[Array, Array, Array]]]  # values, their best and winner
     best: Array  # (p, *o)
     winner: Array  # (p, *o) the number of a tap
-    taps: list[list[int]]  # along every axis
+    taps: Sequence[Sequence[int]] = ()  # along every axis, where they make its position
 
 
 def by_rows(found: Sequence[Visits], xs: Array, box: Box) -> Arena:

@@ -12,7 +12,7 @@ from typing import Any
 from refconv import geometry
 from refconv.engine import tiles
 from refconv.engine.planes import output_boxes, plane_blocks, tap_axes
-from refconv.engine.shifts import bytes_each, empty, grid, read_phases, shifts, write_phases
+from refconv.engine.shifts import apart, bytes_each, empty, grid, read_phases, shifts, write_phases
 from refconv.engine.tiles import Box
 from refconv.engine.visits import visits
 from refconv.geometry import Array, Ints, Pool, as_x, as_y
@@ -165,11 +165,10 @@ def spread(geo: Pool, share: Array, box: Box, onto: Array) -> None:
     shares in order of o, however the outputs are cut into boxes.
     """
     xp = geometry.namespace(share)
-    alone = all(k <= s for k, s in zip(geo.k, geo.s, strict=True))  # no input is of two windows
     found = grid(xp, geo, box, geo.acc.itemsize, share.itemsize)
     if found is None:
         for _, of_x, of_y in reversed(list(visits(tap_axes(geo, box[1:])))):
-            if alone:
+            if apart(geo):
                 onto[last_axes(of_x)] = share[last_axes(of_y)]
             else:
                 onto[last_axes(of_x)] += share[last_axes(of_y)]

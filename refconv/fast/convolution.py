@@ -294,7 +294,7 @@ def conv_grad_bias(grad_output: Array) -> Array:
         gb[m] = gy[:, m].sum((0, *range(2, gy.ndim)), dtype=accumulator(gy.dtype))
 
     least = SUMMED * len(gb) // max(1, gy.size)  # channels
-    channels = tiles.blocks(len(gb), max(least, -(-len(gb) // columns.PARTS)))
+    channels = tiles.blocks(len(gb), max(least, -(-len(gb) // tiles.PARTS)))
     tiles.run(geometry.namespace(gy), task, channels, products=False)
     return gb
 

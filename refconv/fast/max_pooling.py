@@ -142,11 +142,10 @@ def winners(geo: Pool, x: Array, with_indices: bool = True) -> tuple[Array, Any]
             return
         by_shifts = grid(xp, geo, box, x.itemsize, MASKS)
         arena = by_rows(found, xs, box) if by_shifts is None else in_stretches(by_shifts, xs)
-        first = first_taps(xp, geo, box[1:], arena) if any(geo.p) else 0
-        contest(arena, first if with_indices else None)
+        contest(arena, first_taps(xp, geo, box[1:], arena) if with_indices else None)
         signed = has_negative_zero(xs[last_axes(reads(found))], arena.best)
         if signed and not with_indices:
-            contest(arena, first)
+            contest(arena, first_taps(xp, geo, box[1:], arena))
         if indices is not None or signed:
             at = xp.empty(arena.best.shape, np.int64) if indices is None else indices[box]
             positions(geo, box[1:], arena, at)
@@ -163,8 +162,10 @@ def window_starts(xp: Any, geo: Pool, side: Box) -> list[Array]:
     return [xp.arange(b.start, b.stop) * s - p for b, s, p in sizes]
 
 
-def first_taps(xp: Any, geo: Pool, side: Box, arena: Arena) -> Array:
+def first_taps(xp: Any, geo: Pool, side: Box, arena: Arena) -> Array | int:
     """Return, for every output, the number of its first tap inside x: the winner among all -inf."""
+    if not any(geo.p):
+        return 0
     numbers = []
     for start, d, taps in zip(window_starts(xp, geo, side), geo.d, arena.taps, strict=True):
         number = xp.searchsorted(xp.array(taps), xp.maximum(0, -(start // d)))

@@ -1,7 +1,5 @@
 """Pools by stretches of memory: the bits of pools row by row, in every dtype, tile and thread."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -13,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 import refconv
 from refconv import geometry
-from refconv.engine import planes, shifts, tiles
+from refconv.engine import planes, shifts
 from refconv.fast import average_pooling, max_pooling
+from support.scratch import kept_behind
 
 DTYPES = (np.float16, np.float32, np.float64, np.int8, np.int32, np.uint64)
 ODD = (np.inf, -np.inf, np.nan, -0.0, 0.0)
@@ -144,15 +143,10 @@ def test_scratch_stays_small(size: int, window: tuple[int, int, int]) -> None:
     x = np.ones((2, 3, size, size), np.float32)
     y, at = refconv.max_pool(x, *window, return_indices=True)
 
-    def used(call: Callable[[], Any]) -> int:
-        call()
-        return sum(buffer.nbytes for buffer in tiles._local.buffers.values())
-
     for call in (
         lambda: refconv.max_pool(x, *window, return_indices=True),
         lambda: refconv.max_pool_grad(x.shape, at, y, *window),
         lambda: refconv.avg_pool(x, *window),
         lambda: refconv.avg_pool_grad(x.shape, y, *window),
     ):
-        with ThreadPoolExecutor(1) as pool, threadpool_limits(1, user_api="blas"):
-            assert pool.submit(used, call).result() <= 4 << 20
+        assert kept_behind(call) <= 4 << 20

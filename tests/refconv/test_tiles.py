@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import refconv
 from refconv.engine import tiles
+from support.scratch import kept_behind
 
 
 def blas_threads() -> list[int]:
@@ -275,15 +276,6 @@ def test_a_forked_child_can_convolve() -> None:
 
 
 def test_scratch_stays_small_whatever_the_size() -> None:
-    def scratch_after(*calls: Any) -> int:
-        def work() -> int:
-            for call in calls:
-                call()
-            return sum(buffer.nbytes for buffer in tiles._local.buffers.values())
-
-        with ThreadPoolExecutor(1) as pool, threadpool_limits(1, user_api="blas"):
-            return pool.submit(work).result()
-
     for shape, kernel in (
         ((1, 3, 600, 600), (8, 3, 7, 7)),
         ((1, 600, 20, 20), (4, 600, 3, 3)),
@@ -294,7 +286,7 @@ def test_scratch_stays_small_whatever_the_size() -> None:
         x, w = np.ones(shape, np.float32), np.ones(kernel, np.float32)
         for stride in (1, 2, 4):
             gy = refconv.conv(x, w, stride=stride)
-            used = scratch_after(
+            used = kept_behind(
                 lambda x=x, w=w, s=stride: refconv.conv(x, w, stride=s),
                 lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_input(x.shape, w, gy, s),
                 lambda x=x, w=w, s=stride, gy=gy: refconv.conv_grad_weight(x, w.shape, gy, s),

@@ -53,7 +53,6 @@ def tiny(package: ModuleType, on: bool) -> None:
         (package.engine.columns, "SHIFT_ROWS", 1, 128),
         (package.engine.columns, "PRODUCTS", 1, 1 << 20),
         (package.engine.planes, "TILE_BYTES", 200, 3 << 20),
-        (package.engine.shared_windows, "ROW", 1 << 30, 4),
     )
     for module, name, few, usual in from_package:
         setattr(module, name, few if on else usual)
