@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from bench_cases import Case, arrays
 from bench_timing import Calls
-from digits_training import lenet
+from digits_model import lenet
 from torch import nn
 
 import refconv

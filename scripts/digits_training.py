@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from digits_model import lenet
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -18,9 +19,6 @@ from refconv.textbook import network
 WEIGHT_LIMIT = 1e-10
 WEIGHT_LIMIT_EPOCH = 3
 Array = NDArray[Any]
-
-
-CHANNELS = 16, 32  # filters of the two convolutions
 
 
 BATCH = 32
@@ -115,20 +113,6 @@ class HandEngine:
 
     def weights(self) -> network.Parameters:
         return self.theta
-
-
-def lenet() -> torch.nn.Sequential:
-    """Return the model, for digits of 8 x 8 pixels."""
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(1, CHANNELS[0], 3, padding=1),
-        torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2),
-        torch.nn.Conv2d(*CHANNELS, 3, padding=1),
-        torch.nn.ReLU(),
-        torch.nn.MaxPool2d(2),
-        torch.nn.Flatten(),
-        torch.nn.Linear(CHANNELS[1] * 2 * 2, 10),
-    )
 
 
 def engines(seed: int, dtype: str) -> list[Engine]:
