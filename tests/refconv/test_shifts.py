@@ -13,6 +13,7 @@ import refconv
 from refconv import geometry
 from refconv.engine import planes, shifts
 from refconv.fast import average_pooling, max_pooling
+from refconv.geometry.sizes import window_extent
 from support.scratch import kept_behind
 
 DTYPES = (np.float16, np.float32, np.float64, np.int8, np.int32, np.uint64)
@@ -35,11 +36,13 @@ def everything(geo: geometry.Pool) -> tuple[slice, ...]:
 def calls(draw: st.DrawFn) -> Call:
     """Draw a pool over one to three axes that stretches serve, dilated or not."""
     rank = draw(st.integers(1, 3))
-    i = tuple(draw(st.integers(1, (30, 9, 5)[rank - 1])) for _ in range(rank))
-    k, s, d = (tuple(draw(st.integers(1, most)) for _ in range(rank)) for most in (4, 3, 2))
+    s, d = (tuple(draw(st.integers(1, most)) for _ in range(rank)) for most in (3, 2))
+    k = tuple(draw(st.integers(s_ + (axis == 0), 4)) for axis, s_ in enumerate(s))
     p = tuple(draw(st.integers(0, k_ // 2)) for k_ in k)
-    spans = [i_ + 2 * p_ - d_ * (k_ - 1) - 1 for i_, p_, d_, k_ in zip(i, p, d, k, strict=True)]
-    assume(min(spans) >= 0)
+    i = tuple(
+        window_extent(k_, d_) + draw(st.integers(0, (24, 6, 3)[rank - 1]))
+        for k_, d_ in zip(k, d, strict=True)
+    )
     call = Call(geometry.pool((2, 2, *i), k, s, p, d, up := draw(st.booleans())), up)
     assume(shifts.phases_of(np, call.geo, everything(call.geo)) is not None)
     return call
