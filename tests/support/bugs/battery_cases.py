@@ -299,6 +299,11 @@ def stretches() -> Iterator[BatteryCase]:
     yield BatteryCase(
         calls, by_torch(lambda x: F.adaptive_max_pool2d(x, (4, 2), return_indices=True), [x])
     )
+    x, w = draw(1, 1, 5, 6, 2), draw(2, 1, 2, 2, 1)  # shifts along the second axis, in tiny tiles
+    yield BatteryCase(
+        [("conv", (x, w), {"dilation": (1, 2, 1)})],
+        by_torch(lambda x, w: F.conv3d(x, w, dilation=(1, 2, 1)), [x, w]),
+    )
 
 
 @cache
