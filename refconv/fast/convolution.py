@@ -7,7 +7,8 @@
 
 Each has three forms, in `refconv.engine`. `columns` lays the windows of a tile side by side, one
 row for each channel and tap, one column for each output (im2col), its adjoint adds them back
-(col2im). Few channels a group (depthwise) go through `bands`. Where neither would serve, `taps`
+(col2im). Few channels a group (depthwise) go through `bands`, and an input gradient at a stride
+above 1 goes by `phases`, so that nothing is added back. Where none of them would serve, `taps`
 computes the same, one tap after the other.
 
 Letters: n images, g groups, c channels and m filters of one group, i k o input, kernel and output
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import bands, columns, taps, tiles
+from refconv.engine import bands, columns, phases, taps, tiles
 from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y, rounded
 from refconv.geometry.convolution import (
     conv_call,
@@ -179,6 +180,8 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     gys, gxs = gy.reshape(geo.n, geo.g, geo.m, *geo.o), gx.reshape(geo.n, geo.g, geo.c, *geo.i)
     if (cut := bands.strips(xp, small, gy.dtype)) is not None:
         bands.transposed(small, cut, by_group, gys, gxs)
+    elif (by_phase := phases.plan_phases(xp, small, by_group)) is not None:
+        phases.transposed(small, by_phase, by_group, gys, gxs)
     elif (plan := columns.plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
         taps.transposed(small, by_group, gys, gxs)
     else:

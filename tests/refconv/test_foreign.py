@@ -274,7 +274,14 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
 # --------------------------------------------------------------------------- names
 
 
-NUMPY_ONLY = ("bands.py", "adaptive_sums.py", "shared_windows.py", "shifts.py", "large_windows.py")
+NUMPY_ONLY = (
+    "bands.py",
+    "phases.py",
+    "adaptive_sums.py",
+    "shared_windows.py",
+    "shifts.py",
+    "large_windows.py",
+)
 FAST = sorted(
     path
     for path in Path(refconv.__file__).parent.rglob("*.py")

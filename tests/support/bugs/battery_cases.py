@@ -304,6 +304,11 @@ def stretches() -> Iterator[BatteryCase]:
         [("conv", (x, w), {"dilation": (1, 2, 1)})],
         by_torch(lambda x, w: F.conv3d(x, w, dilation=(1, 2, 1)), [x, w]),
     )
+    x, w = draw(1, 8, 2, 2), draw(8, 2, 3, 3)  # too few outputs for phases
+    yield BatteryCase(
+        [("conv_transpose", (x, w), {"stride": 2, "groups": 2})],
+        by_torch(lambda x, w: F.conv_transpose2d(x, w, stride=2, groups=2), [x, w]),
+    )
 
 
 @cache
