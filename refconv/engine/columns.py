@@ -270,16 +270,16 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = namespace(xs)
     ws = xp.ascontiguousarray(matrices_of(geo, plan, w))  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1, 1)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile
         at = flat(box, geo.o)
-        one_image = n.stop - n.start == 1
-        outputs = (n.stop - n.start) * (at.stop - at.start)
-        shape = (g.stop - g.start, m.stop - m.start, outputs)
-        # (g, m, P) in place, or (g, m, n P) beside
-        out = y[n.start, g, m, at] if one_image else tiles.scratch(xp, shape, y.dtype, "products")
+        images, single = n.stop - n.start, plan.shifts == len(plan.channels) == 1
+        shape = (g.stop - g.start, m.stop - m.start, images * (at.stop - at.start))
+        onto = y[n, g, m, at].transpose(1, 2, 0, 3)  # (g, m, n, P)
+        # in place, or beside: y is not in the cache, and its rows are far apart
+        out = onto[:, :, 0] if images == 1 and single else tiles.scratch(xp, shape, y.dtype, "products")
         for c in plan.channels:
             for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
                 kernel = ws[shift, g, m, plan.rows(c)]
@@ -288,10 +288,11 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
                 else:
                     more = tiles.scratch(xp, shape, y.dtype, "more")
                     out += xp.matmul(kernel, cols, out=more)
+        found = out.reshape(*shape[:2], images, -1)
         if bs is not None:
-            out += bs[g, m]
-        if not one_image:  # (g, m, n P) -> (n, g, m, P)
-            y[n, g, m, at] = out.reshape(*out.shape[:2], n.stop - n.start, -1).transpose(2, 0, 1, 3)
+            xp.add(found, bs[g, m], out=onto)
+        elif images > 1 or not single:
+            onto[...] = found
 
     cut = list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes))
     tiles.run(xp, task, cut, takes_threads(geo, xs.dtype), cost(geo))
