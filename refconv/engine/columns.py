@@ -105,7 +105,7 @@ def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     axis = None if adjoint or not most_of.host else shifted_axis(geo, most_of)
     if axis is not None:
         shifts, rows, images = geo.k[axis], taps // geo.k[axis], 1
-        boxes = tiles.boxes(geo.o, max(most_of.columns, room // (rows * geo.c)))
+        boxes = shifted_boxes(geo, axis, most_of)
         sides = tiles.extent(boxes[0])
         most = (sides[axis] + geo.d[axis] * (shifts - 1)) * math.prod(sides[axis + 1 :])
     else:
@@ -138,18 +138,28 @@ def shifted_axis(geo: Conv, most_of: Limits) -> int | None:
     8 x 28 x 28 to 64 take three quarters of the time that all taps side by side take.
     """
     for axis, (k, s, d) in enumerate(zip(geo.k, geo.s, geo.d, strict=True)):
-        rows = geo.c * (math.prod(geo.k) // k)
-        boxes = tiles.boxes(geo.o, max(most_of.columns, most_of.room // rows))
-        sides = tiles.extent(boxes[0])
+        sides = tiles.extent(shifted_boxes(geo, axis, most_of)[0])
         if (
             max(sides[:axis], default=1) == 1 < k
             and s == 1
             and 2 * d <= sides[axis]
-            and rows >= most_of.shift_rows
+            and geo.c * (math.prod(geo.k) // k) >= most_of.shift_rows
             and math.prod(sides) >= most_of.columns
         ):
             return axis
     return None
+
+
+def shifted_boxes(geo: Conv, axis: int, most_of: Limits) -> list[Box]:
+    """Return the boxes of a convolution that is shifted along an axis.
+
+    With the rows that shifts read beside them they fit, unless that leaves few outputs: a tile
+    that does not fit is cut into channels, and 64 of 128 x 128 to 64 take a tenth longer so.
+    """
+    each = most_of.room // (geo.c * (math.prod(geo.k) // geo.k[axis]))
+    further = geo.d[axis] * (geo.k[axis] - 1) * math.prod(geo.o[axis + 1 :])
+    fits = each - further if each - further >= most_of.columns else each
+    return tiles.boxes(geo.o, max(most_of.columns, fits))
 
 
 def plan_columns(
@@ -219,8 +229,9 @@ def columns(
     geo: Conv, plan: Plan, xs: Array, n: slice, g: slice, c: slice, box: Box
 ) -> list[Array]:
     """Return the matrices of a tile, each (g, c taps, n P), from xs (N, g, c, *i)."""
-    xp, x = namespace(xs), xs[n, g, c]
-    patch, o = read_patch(geo, x, box), tiles.extent(box)
+    xp, x, o = namespace(xs), xs[n, g, c], tiles.extent(box)
+    as_it_lies = plan.rows_per_channel == max(geo.s) == len(x) == 1  # one tap a row, one image
+    patch = read_patch(geo, x, box, "columns" if as_it_lies else "patch")
     k, further, rank = list(geo.k), list(o), len(o)
     if plan.shifts > 1:
         k[plan.axis] = 1
@@ -228,8 +239,8 @@ def columns(
     view = windows(patch, tuple(k), tuple(further), geo.s, geo.d)
     # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
     view = view.transpose(*range(1, 3 + rank), 0, *range(3 + rank, 3 + 2 * rank))
-    if plan.rows_per_channel == 1 and max(geo.s) == 1 and len(x) == 1:
-        matrix = view.reshape(*view.shape[:2], -1)  # one tap a row reads x as it lies
+    if as_it_lies:
+        matrix = view.reshape(*view.shape[:2], -1)
     else:
         matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
         xp.copyto(matrix, view)
@@ -279,14 +290,18 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
         shape = (g.stop - g.start, m.stop - m.start, images * (at.stop - at.start))
         onto = y[n, g, m, at].transpose(1, 2, 0, 3)  # (g, m, n, P)
         # in place, or beside: y is not in the cache, and its rows are far apart
-        out = onto[:, :, 0] if images == 1 and single else tiles.scratch(xp, shape, y.dtype, "products")
+        out = (
+            onto[:, :, 0]
+            if images == 1 and single
+            else tiles.scratch(xp, shape, y.dtype, "products")
+        )
         for c in plan.channels:
             for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
                 kernel = ws[shift, g, m, plan.rows(c)]
                 if c.start == shift == 0:
                     xp.matmul(kernel, cols, out=out)  # (g, m, c taps) @ (g, c taps, nP)
                 else:
-                    more = tiles.scratch(xp, shape, y.dtype, "more")
+                    more = tiles.scratch(xp, shape, y.dtype, "patch")  # which has been read
                     out += xp.matmul(kernel, cols, out=more)
         found = out.reshape(*shape[:2], images, -1)
         if bs is not None:

@@ -82,13 +82,16 @@ def patch_fits(xp: Any, geo: Conv, itemsize: int, box: Box) -> bool:
     return inputs * itemsize <= tiles.times(xp) * PATCH_BYTES
 
 
-def read_patch(geo: Conv, x: Array, box: Box) -> Array:
-    """Return what a box of outputs reads of x, (..., *i), zeros too: a view where it can be."""
+def read_patch(geo: Conv, x: Array, box: Box, slot: str = "patch") -> Array:
+    """Return what a box of outputs reads of x, (..., *i), zeros too: a view where it can be.
+
+    Else it is in scratch memory, in a slot.
+    """
     read = input_box(geo, box)
     if lies_inside(read, geo.i):
         view: Array = x[last_axes(read)]
         return view
-    return read_box(x, read, tiles.scratch(namespace(x), patch_shape(x, read), x.dtype, "patch"))
+    return read_box(x, read, tiles.scratch(namespace(x), patch_shape(x, read), x.dtype, slot))
 
 
 def add_patch(geo: Conv, x: Array, by_window: Array, box: Box) -> None:

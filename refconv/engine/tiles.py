@@ -94,10 +94,10 @@ def scratch(xp: Any, shape: Shape, dtype: np.dtype[Any], slot: str) -> Array:
         return array
     buffers: dict[str, Array] = _local.__dict__.setdefault("buffers", {})
     size = math.prod(shape) * dtype.itemsize
-    buffer = buffers.get(slot)
-    if buffer is None or buffer.size < size:
-        buffer = buffers[slot] = np.empty(size, np.uint8)
-    return buffer[:size].view(dtype).reshape(shape)
+    if slot not in buffers or buffers[slot].size < size:
+        buffers.pop(slot, None)  # frees what it had, before more is asked for
+        buffers[slot] = np.empty(size, np.uint8)
+    return buffers[slot][:size].view(dtype).reshape(shape)
 
 
 # --------------------------------------------------------------------------- threads

@@ -45,7 +45,7 @@ BUGS = [
     Bug("bias gradient of the first image", CONV,
         "gy[:, m].sum(", "gy[:1, m].sum(", "torch", "conv_grad_bias"),
     Bug("bias of the first group", COLUMNS,
-        "out += bs[g, m]", "out += bs[:1, m]", "torch", "conv"),
+        "xp.add(found, bs[g, m], out=onto)", "xp.add(found, bs[:1, m], out=onto)", "torch", "conv"),
     Bug("bias of the first group, strided", CONV,
         "    y += bias.reshape(-1,", "    y += bias[:1].reshape(-1,", "torch", "conv_transpose"),
     Bug("every group takes the first group's weight", COLUMNS,
