@@ -1,8 +1,7 @@
 """The windows of a tile side by side, as matrices: what turns convolution into matrix products.
 
     correlate         y = b + w @ columns(x)
-    transposed        x += columns^T (w^T @ y)          the adjoint: columns are added back
-    sum_over_outputs  w = y @ columns(x)^T
+    sum_over_outputs  w = y @ columns(x)^T              the adjoint in x is in `columns_back`
 
     columns (im2col)   row (c, k), column (n, o):   cols[c k, n o] = x[n, c, o s + k d - p]
 
@@ -10,7 +9,8 @@ At stride 1 along the axis that boxes are cut along, most often the first, its t
 their own: the window of tap k is the window of tap 0, k d rows further down. One matrix, without
 that kernel axis and with that many rows more, then serves every tap as a plain view of itself,
 shifted (Cho and Brand, "MEC: memory-efficient convolution", 2017): a k-th of the copying, for one
-matrix product a tap.
+matrix product a tap. Images stand between the rows:
+column (o0, n, o1).
 
     x  abc --(taps 01 along the rows)--> ab bc      every tap a copy
        def                               de ef
@@ -26,14 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refconv.engine import tiles
-from refconv.engine.patches import (
-    add_patch,
-    input_box,
-    lies_inside,
-    patch_fits,
-    read_patch,
-    windows,
-)
+from refconv.engine.patches import input_box, lies_inside, patch_fits, read_patch, windows
 from refconv.engine.tiles import Box
 from refconv.geometry import Array, Conv, namespace
 
@@ -54,6 +47,11 @@ class Plan(NamedTuple):
     axis: int  # that is shifted along
     shifts: int
     rows_per_channel: int  # of each matrix: the taps that are not among its shifts
+
+    @property
+    def ahead(self) -> int:
+        """Return how many axes of the outputs come before the images: those down to the shifted."""
+        return self.axis + 1 if self.shifts > 1 else 0
 
     def rows(self, c: slice) -> slice:
         """Return the rows of a block of channels."""
@@ -104,19 +102,20 @@ def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     taps, room = math.prod(geo.k), most_of.room
     axis = None if adjoint or not most_of.host else shifted_axis(geo, most_of)
     if axis is not None:
-        shifts, rows, images = geo.k[axis], taps // geo.k[axis], 1
+        shifts, rows = geo.k[axis], taps // geo.k[axis]
         boxes = shifted_boxes(geo, axis, most_of)
         sides = tiles.extent(boxes[0])
         most = (sides[axis] + geo.d[axis] * (shifts - 1)) * math.prod(sides[axis + 1 :])
+        fits = room // (rows * geo.c)
     else:
         shifts, rows = 1, taps
         taps = max(taps, math.prod(geo.s)) if adjoint else taps
         fits = room // (taps * geo.c)
         boxes = tiles.boxes(geo.o, max(most_of.columns, fits))
         most = math.prod(tiles.extent(boxes[0]))
-        worth = most_of.products // (geo.m * geo.c * taps) if most_of.host else fits
-        wanted = max(most_of.columns, min(fits, worth))
-        images = max(1, min(geo.n, wanted // most))
+    worth = most_of.products // (geo.m * geo.c * math.prod(geo.k)) if most_of.host else fits
+    outputs = math.prod(tiles.extent(boxes[0]))
+    images = max(1, min(geo.n, max(most_of.columns, min(fits, worth)) // outputs))
     filters = tiles.blocks(geo.m, room // (most * images))
     room //= taps // shifts * most * images
     return Plan(
@@ -144,7 +143,7 @@ def shifted_axis(geo: Conv, most_of: Limits) -> int | None:
             and s == 1
             and 2 * d <= sides[axis]
             and geo.c * (math.prod(geo.k) // k) >= most_of.shift_rows
-            and math.prod(sides) >= most_of.columns
+            and geo.n * math.prod(sides) >= most_of.columns
         ):
             return axis
     return None
@@ -199,7 +198,10 @@ def reads_padding(geo: Conv) -> bool:
 
 
 def finite(a: Array) -> bool:
-    """Return whether every element is finite: almost always told by their sum."""
+    """Return whether every element is finite, so that zeros may be multiplied by it.
+
+    Almost always their sum tells.
+    """
     if a.dtype.kind not in "fc":
         return True
     xp = namespace(a)
@@ -237,23 +239,34 @@ def columns(
         k[plan.axis] = 1
         further[plan.axis] += geo.d[plan.axis] * (plan.shifts - 1)
     view = windows(patch, tuple(k), tuple(further), geo.s, geo.d)
-    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
-    view = view.transpose(*range(1, 3 + rank), 0, *range(3 + rank, 3 + 2 * rank))
+    # (n, g, c, *k, *o) -> (g, c, *k, n, *o); with shifts the axes that are cut go ahead of n
+    ahead = 3 + rank + plan.ahead
+    view = view.transpose(*range(1, ahead), 0, *range(ahead, 3 + 2 * rank))
     if as_it_lies:
         matrix = view.reshape(*view.shape[:2], -1)
     else:
         matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
         xp.copyto(matrix, view)
         matrix = matrix.reshape(len(matrix), view.shape[1] * plan.rows_per_channel, -1)
-    step, outputs = geo.d[plan.axis] * math.prod(o[plan.axis + 1 :]), len(x) * math.prod(o)
+    step, outputs = geo.d[plan.axis] * math.prod(o[plan.axis + 1 :]) * len(x), len(x) * math.prod(o)
     return [matrix[..., t * step : t * step + outputs] for t in range(plan.shifts)]
 
 
 def matrices_of(geo: Conv, plan: Plan, w: Array) -> Array:
     """Return w as the matrices that go with `columns`: (shifts, g, m, c taps)."""
     shape = plan.shifts, geo.g, geo.m, geo.c * plan.rows_per_channel
-    matrices: Array = by_shift(plan, w).reshape(shape)
-    return matrices
+    if plan.shifts == 1:
+        view: Array = w.reshape(shape)
+        return view
+    theirs = by_shift(plan, w)
+    matrices = np.empty((*shape[:3], geo.c, plan.rows_per_channel), w.dtype)
+
+    def task(item: tuple[int, tuple[Any, ...]]) -> None:
+        row, tap = item  # one by one: as many loops as rows, of w, take four times as long
+        matrices[..., row] = theirs[(..., *tap)]
+
+    tiles.run(np, task, list(enumerate(np.ndindex(*theirs.shape[4:]))), False, 1.5 * w.size)
+    return matrices.reshape(shape)
 
 
 def by_shift(plan: Plan, w: Array) -> Array:
@@ -261,12 +274,13 @@ def by_shift(plan: Plan, w: Array) -> Array:
     return w[None] if plan.shifts == 1 else namespace(w).moveaxis(w, 3 + plan.axis, 0)
 
 
-def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
+def side_by_side(plan: Plan, gys: Array, n: slice, g: slice, box: Box) -> Array:
     """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
     gy: Array = gys[(n, g, slice(None), *box)]
-    shape = (gy.shape[1], gy.shape[2], -1)
+    shape, ahead = (gy.shape[1], gy.shape[2], -1), 3 + plan.ahead
     xp = namespace(gy)
-    by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))  # (n, g, m, *o) -> (g, m, n, *o)
+    # (n, g, m, *o) -> (g, m, n, *o), as in `columns`
+    by_group: Array = gy.transpose(*range(1, ahead), 0, *range(ahead, gy.ndim))
     if len(gy) == 1:
         return by_group.reshape(shape)
     side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")
@@ -274,24 +288,26 @@ def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     return side.reshape(shape)
 
 
-# --------------------------------------------------------------------------- the three
+# --------------------------------------------------------------------------- products
 
 
 def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y: Array) -> None:
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = namespace(xs)
-    ws = xp.ascontiguousarray(matrices_of(geo, plan, w))  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1, 1)
+    ws = matrices_of(geo, plan, w)  # (shifts, g, m, c taps)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1, 1, 1)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile
         at = flat(box, geo.o)
         images, single = n.stop - n.start, plan.shifts == len(plan.channels) == 1
         shape = (g.stop - g.start, m.stop - m.start, images * (at.stop - at.start))
-        onto = y[n, g, m, at].transpose(1, 2, 0, 3)  # (g, m, n, P)
+        first = math.prod(tiles.extent(box)[: plan.ahead])
+        by_image = y[n, g, m, at].reshape(images, *shape[:2], first, -1)
+        onto = by_image.transpose(1, 2, 3, 0, 4)  # (g, m, o ahead, n, o behind)
         # in place, or beside: y is not in the cache, and its rows are far apart
         out = (
-            onto[:, :, 0]
+            by_image.reshape(shape)
             if images == 1 and single
             else tiles.scratch(xp, shape, y.dtype, "products")
         )
@@ -303,7 +319,7 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
                 else:
                     more = tiles.scratch(xp, shape, y.dtype, "patch")  # which has been read
                     out += xp.matmul(kernel, cols, out=more)
-        found = out.reshape(*shape[:2], images, -1)
+        found = out.reshape(onto.shape)
         if bs is not None:
             xp.add(found, bs[g, m], out=onto)
         elif images > 1 or not single:
@@ -311,28 +327,6 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
 
     cut = list(itertools.product(plan.images, plan.groups, plan.filters, plan.boxes))
     tiles.run(xp, task, cut, takes_threads(geo, xs.dtype), cost(geo))
-
-
-def transposed(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> None:
-    """Add onto gx, (N, g, c, *i), at any stride: w^T @ gy, where their columns were read."""
-    xp = namespace(gys)
-    ws = matrices_of(geo, plan, w)[0]  # (g, m, c taps): the adjoint does not shift
-
-    def task(tile: tuple[slice, slice, slice]) -> None:
-        n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
-        kernel = ws[g, :, plan.rows(c)].swapaxes(1, 2)  # (g, c K, m)
-        for box in plan.boxes:
-            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
-            shape = (*kernel.shape[:2], outputs.shape[2])
-            cols = tiles.scratch(xp, shape, gys.dtype, "columns")
-            xp.matmul(kernel, outputs, out=cols)
-            # (g, cK, nP) -> (g, c, *k, n, *o) -> (n, g, c, *k, *o)
-            counts = (g.stop - g.start, c.stop - c.start, *geo.k, n.stop - n.start)
-            by_window = xp.moveaxis(cols.reshape(*counts, *tiles.extent(box)), 2 + len(geo.k), 0)
-            add_patch(geo, gx[n, g, c], by_window, box)
-
-    cut = list(itertools.product(plan.images, plan.groups, plan.channels))
-    tiles.run(xp, task, cut, takes_threads(geo, gys.dtype), cost(geo))
 
 
 def cut_sums(
@@ -373,7 +367,7 @@ def sum_over_outputs(geo: Conv, plan: Plan, xs: Array, gys: Array, gw: Array) ->
         )
         product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
-            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
+            beside = side_by_side(plan, gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
                 if number == 0:
                     xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])

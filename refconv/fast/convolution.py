@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import bands, columns, phases, taps, tiles
+from refconv.engine import bands, columns, columns_back, phases, taps, tiles
 from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y, rounded
 from refconv.geometry.convolution import (
     conv_call,
@@ -185,7 +185,7 @@ def transposed(geo: Conv, w: Array, gy: Array, bias: Array | None = None) -> Arr
     elif (plan := columns.plan_columns(xp, small, gy.itemsize, adjoint=True)) is None:
         taps.transposed(small, by_group, gys, gxs)
     else:
-        columns.transposed(small, plan, by_group, gys, gxs)
+        columns_back.transposed(small, plan, by_group, gys, gxs)
     return plus(gx, bias)
 
 

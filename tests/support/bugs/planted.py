@@ -3,6 +3,7 @@
 from support.bugs.planting import Bug
 
 CONV, COLUMNS = "fast/convolution.py", "engine/columns.py"
+BACK = "engine/columns_back.py"
 SHARED = "engine/shared_windows.py"
 PADDING, SHAPES = "fast/padding.py", "geometry/sizes.py"
 BUGS = [
@@ -32,8 +33,8 @@ BUGS = [
         "columns(geo._replace(s=(1,) * len(geo.s)), plan, xs, n, g, c, box)):\n"
         "                if number == 0", "adjoint", "conv"),
     Bug("weight gradient of the first group in three axes", COLUMNS,
-        "beside = side_by_side(gys, n, g, box)",
-        "beside = side_by_side(gys, n, g, box)"
+        "beside = side_by_side(plan, gys, n, g, box)",
+        "beside = side_by_side(plan, gys, n, g, box)"
         "[[0] * (g.stop - g.start) if len(geo.k) == 3 else ...]",
         "torch", "conv_grad_weight"),
     Bug("weight gradient of the last tile only", COLUMNS,
@@ -53,11 +54,11 @@ BUGS = [
         "torch", "conv"),
     Bug("channels of the last block only", COLUMNS,
         "if c.start == shift == 0:", "if shift == 0:", "direct", "conv"),
-    Bug("grouped transposed convolution writes one channel a group", COLUMNS,
+    Bug("grouped transposed convolution writes one channel a group", BACK,
         "add_patch(geo, gx[n, g, c], by_window, box)",
         "add_patch(geo, gx[n, g, c][:, :, :1], by_window[:, :, :1], box)",
         "torch", "conv_transpose"),
-    Bug("last tile dropped", COLUMNS,
+    Bug("last tile dropped", BACK,
         "for box in plan.boxes:", "for box in plan.boxes[: max(1, len(plan.boxes) - 1)]:",
         "direct", "conv_transpose"),
     Bug("convolution summed in float16", CONV,
@@ -83,8 +84,13 @@ BUGS = [
         "direct", "conv_transpose"),
     Bug("shifts along the second axis by the dilation of the first", COLUMNS,
         "step, outputs = geo.d[plan.axis]", "step, outputs = geo.d[0]", "direct", "conv"),
+    Bug("shifts by one image of several", COLUMNS,
+        "math.prod(o[plan.axis + 1 :]) * len(x)", "math.prod(o[plan.axis + 1 :])", "torch", "conv"),
+    Bug("images of a tile in the order without shifts", COLUMNS,
+        "by_group: Array = gy.transpose(*range(1, ahead), 0, *range(ahead, gy.ndim))",
+        "by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))", "torch", "conv_grad_weight"),
     Bug("taps and channels of a kernel exchanged", COLUMNS,
-        "by_shift(plan, w).reshape(shape)", "by_shift(plan, w).swapaxes(3, -1).reshape(shape)",
+        "return matrices.reshape(shape)", "return matrices.swapaxes(3, 4).reshape(shape)",
         "direct", "conv"),
     Bug("off-by-one padding on the right", "engine/patches.py",
         "max(min(side.stop, size), 0))", "max(min(side.stop, size - 1), 0))", "torch", "conv"),
