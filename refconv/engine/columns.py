@@ -9,8 +9,7 @@ At stride 1 along the axis that boxes are cut along, most often the first, its t
 their own: the window of tap k is the window of tap 0, k d rows further down. One matrix, without
 that kernel axis and with that many rows more, then serves every tap as a plain view of itself,
 shifted (Cho and Brand, "MEC: memory-efficient convolution", 2017): a k-th of the copying, for one
-matrix product a tap. Images stand between the rows:
-column (o0, n, o1).
+matrix product a tap.
 
     x  abc --(taps 01 along the rows)--> ab bc      every tap a copy
        def                               de ef
@@ -47,11 +46,6 @@ class Plan(NamedTuple):
     axis: int  # that is shifted along
     shifts: int
     rows_per_channel: int  # of each matrix: the taps that are not among its shifts
-
-    @property
-    def ahead(self) -> int:
-        """Return how many axes of the outputs come before the images: those down to the shifted."""
-        return self.axis + 1 if self.shifts > 1 else 0
 
     def rows(self, c: slice) -> slice:
         """Return the rows of a block of channels."""
@@ -102,20 +96,19 @@ def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     taps, room = math.prod(geo.k), most_of.room
     axis = None if adjoint or not most_of.host else shifted_axis(geo, most_of)
     if axis is not None:
-        shifts, rows = geo.k[axis], taps // geo.k[axis]
+        shifts, rows, images = geo.k[axis], taps // geo.k[axis], 1
         boxes = shifted_boxes(geo, axis, most_of)
         sides = tiles.extent(boxes[0])
         most = (sides[axis] + geo.d[axis] * (shifts - 1)) * math.prod(sides[axis + 1 :])
-        fits = room // (rows * geo.c)
     else:
         shifts, rows = 1, taps
         taps = max(taps, math.prod(geo.s)) if adjoint else taps
         fits = room // (taps * geo.c)
         boxes = tiles.boxes(geo.o, max(most_of.columns, fits))
         most = math.prod(tiles.extent(boxes[0]))
-    worth = most_of.products // (geo.m * geo.c * math.prod(geo.k)) if most_of.host else fits
-    outputs = math.prod(tiles.extent(boxes[0]))
-    images = max(1, min(geo.n, max(most_of.columns, min(fits, worth)) // outputs))
+        worth = most_of.products // (geo.m * geo.c * taps) if most_of.host else fits
+        wanted = max(most_of.columns, min(fits, worth))
+        images = max(1, min(geo.n, wanted // most))
     filters = tiles.blocks(geo.m, room // (most * images))
     room //= taps // shifts * most * images
     return Plan(
@@ -143,7 +136,7 @@ def shifted_axis(geo: Conv, most_of: Limits) -> int | None:
             and s == 1
             and 2 * d <= sides[axis]
             and geo.c * (math.prod(geo.k) // k) >= most_of.shift_rows
-            and geo.n * math.prod(sides) >= most_of.columns
+            and math.prod(sides) >= most_of.columns
         ):
             return axis
     return None
@@ -239,16 +232,15 @@ def columns(
         k[plan.axis] = 1
         further[plan.axis] += geo.d[plan.axis] * (plan.shifts - 1)
     view = windows(patch, tuple(k), tuple(further), geo.s, geo.d)
-    # (n, g, c, *k, *o) -> (g, c, *k, n, *o); with shifts the axes that are cut go ahead of n
-    ahead = 3 + rank + plan.ahead
-    view = view.transpose(*range(1, ahead), 0, *range(ahead, 3 + 2 * rank))
+    # (n, g, c, *k, *o) -> (g, c, *k, n, *o)
+    view = view.transpose(*range(1, 3 + rank), 0, *range(3 + rank, 3 + 2 * rank))
     if as_it_lies:
         matrix = view.reshape(*view.shape[:2], -1)
     else:
         matrix = tiles.scratch(xp, view.shape, x.dtype, "columns")
         xp.copyto(matrix, view)
         matrix = matrix.reshape(len(matrix), view.shape[1] * plan.rows_per_channel, -1)
-    step, outputs = geo.d[plan.axis] * math.prod(o[plan.axis + 1 :]) * len(x), len(x) * math.prod(o)
+    step, outputs = geo.d[plan.axis] * math.prod(o[plan.axis + 1 :]), len(x) * math.prod(o)
     return [matrix[..., t * step : t * step + outputs] for t in range(plan.shifts)]
 
 
@@ -274,13 +266,12 @@ def by_shift(plan: Plan, w: Array) -> Array:
     return w[None] if plan.shifts == 1 else namespace(w).moveaxis(w, 3 + plan.axis, 0)
 
 
-def side_by_side(plan: Plan, gys: Array, n: slice, g: slice, box: Box) -> Array:
+def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
     """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
     gy: Array = gys[(n, g, slice(None), *box)]
-    shape, ahead = (gy.shape[1], gy.shape[2], -1), 3 + plan.ahead
+    shape = (gy.shape[1], gy.shape[2], -1)
     xp = namespace(gy)
-    # (n, g, m, *o) -> (g, m, n, *o), as in `columns`
-    by_group: Array = gy.transpose(*range(1, ahead), 0, *range(ahead, gy.ndim))
+    by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))  # (n, g, m, *o) -> (g, m, n, *o)
     if len(gy) == 1:
         return by_group.reshape(shape)
     side = tiles.scratch(xp, by_group.shape, gy.dtype, "outputs")
@@ -295,19 +286,17 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
     """Write b + w @ columns(x) to y, (N, g, m, P), tile by tile."""
     xp = namespace(xs)
     ws = matrices_of(geo, plan, w)  # (shifts, g, m, c taps)
-    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1, 1, 1)
+    bs = None if bias is None else bias.reshape(geo.g, geo.m, 1, 1)
 
     def task(tile: tuple[slice, slice, slice, Box]) -> None:
         n, g, m, box = tile
         at = flat(box, geo.o)
         images, single = n.stop - n.start, plan.shifts == len(plan.channels) == 1
         shape = (g.stop - g.start, m.stop - m.start, images * (at.stop - at.start))
-        first = math.prod(tiles.extent(box)[: plan.ahead])
-        by_image = y[n, g, m, at].reshape(images, *shape[:2], first, -1)
-        onto = by_image.transpose(1, 2, 3, 0, 4)  # (g, m, o ahead, n, o behind)
+        onto = y[n, g, m, at].transpose(1, 2, 0, 3)  # (g, m, n, P)
         # in place, or beside: y is not in the cache, and its rows are far apart
         out = (
-            by_image.reshape(shape)
+            onto[:, :, 0]
             if images == 1 and single
             else tiles.scratch(xp, shape, y.dtype, "products")
         )
@@ -319,7 +308,7 @@ def correlate(geo: Conv, plan: Plan, xs: Array, w: Array, bias: Array | None, y:
                 else:
                     more = tiles.scratch(xp, shape, y.dtype, "patch")  # which has been read
                     out += xp.matmul(kernel, cols, out=more)
-        found = out.reshape(onto.shape)
+        found = out.reshape(*shape[:2], images, -1)
         if bs is not None:
             xp.add(found, bs[g, m], out=onto)
         elif images > 1 or not single:
@@ -367,7 +356,7 @@ def sum_over_outputs(geo: Conv, plan: Plan, xs: Array, gys: Array, gw: Array) ->
         )
         product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
-            beside = side_by_side(plan, gys, n, g, box)  # (g, m, nP)
+            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
             for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
                 if number == 0:
                     xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])

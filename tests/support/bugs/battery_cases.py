@@ -304,12 +304,6 @@ def stretches() -> Iterator[BatteryCase]:
         [("conv", (x, w), {"dilation": (1, 2, 1)})],
         by_torch(lambda x, w: F.conv3d(x, w, dilation=(1, 2, 1)), [x, w]),
     )
-    x, w = draw(3, 43, 12, 12), draw(2, 43, 3, 3)  # shifts of three images in one tile
-    ((y,),) = by_torch(F.conv2d, [x, w])
-    gy = draw(*y.shape)
-    calls = [("conv", (x, w), {}), ("conv_grad_input", (x.shape, w, gy), {})]
-    calls.append(("conv_grad_weight", (x, w.shape, gy), {}))
-    yield BatteryCase(calls, by_torch(F.conv2d, [x, w], gy), gy)
     x, w = draw(1, 8, 2, 2), draw(8, 2, 3, 3)  # too few outputs for phases
     yield BatteryCase(
         [("conv_transpose", (x, w), {"stride": 2, "groups": 2})],

@@ -33,8 +33,8 @@ BUGS = [
         "columns(geo._replace(s=(1,) * len(geo.s)), plan, xs, n, g, c, box)):\n"
         "                if number == 0", "adjoint", "conv"),
     Bug("weight gradient of the first group in three axes", COLUMNS,
-        "beside = side_by_side(plan, gys, n, g, box)",
-        "beside = side_by_side(plan, gys, n, g, box)"
+        "beside = side_by_side(gys, n, g, box)",
+        "beside = side_by_side(gys, n, g, box)"
         "[[0] * (g.stop - g.start) if len(geo.k) == 3 else ...]",
         "torch", "conv_grad_weight"),
     Bug("weight gradient of the last tile only", COLUMNS,
@@ -84,11 +84,6 @@ BUGS = [
         "direct", "conv_transpose"),
     Bug("shifts along the second axis by the dilation of the first", COLUMNS,
         "step, outputs = geo.d[plan.axis]", "step, outputs = geo.d[0]", "direct", "conv"),
-    Bug("shifts by one image of several", COLUMNS,
-        "math.prod(o[plan.axis + 1 :]) * len(x)", "math.prod(o[plan.axis + 1 :])", "torch", "conv"),
-    Bug("images of a tile in the order without shifts", COLUMNS,
-        "by_group: Array = gy.transpose(*range(1, ahead), 0, *range(ahead, gy.ndim))",
-        "by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))", "torch", "conv_grad_weight"),
     Bug("taps and channels of a kernel exchanged", COLUMNS,
         "return matrices.reshape(shape)", "return matrices.swapaxes(3, 4).reshape(shape)",
         "direct", "conv"),
