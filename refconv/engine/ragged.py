@@ -8,8 +8,10 @@ window hold what cannot matter: 0 for a sum, the lowest value for a maximum, whi
 is larger. Axes are laid out one after the other, for one tile of planes and outputs at a time.
 """
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -75,16 +77,12 @@ def side_by_side(
     for number, windows in enumerate(axes, 1):
         at, outside = windows.taps()
         shape += at.shape[1:]
-        outside = outside.reshape(-1)
-        flat = at.reshape(len(at), outside.size)  # (P, o k)
-        if len(flat) > 1:  # every plane its own
-            others = tuple(a for a in range(1, x.ndim) if a != number)
-            x = xp.take_along_axis(x, xp.expand_dims(flat, others), number)
-        elif (xp.diff(flat[0]) == 1).all():  # side by side as they are
-            first = int(flat[0, :1].sum())
+        flat, outside = at.reshape(-1), outside.reshape(-1)  # (o k)
+        if (xp.diff(flat) == 1).all():  # side by side as they are
+            first = int(flat[:1].sum())
             x = xp.moveaxis(xp.moveaxis(x, number, 0)[first : first + outside.size], 0, number)
         else:
-            x = x.take(flat[0], number)
+            x = x.take(flat, number)
         if outside.any():  # x is a copy here: a tap beyond its window reads an element twice
             xp.moveaxis(x, number, 0)[outside] = beyond
     by_window = x.reshape(shape)  # (p, o_1, k_1, o_2, k_2, ...)
@@ -92,6 +90,34 @@ def side_by_side(
     laid = tiles.scratch(xp, tuple(shape[a] for a in k_first), dtype, "laid")
     xp.copyto(laid, by_window.transpose(k_first))
     return laid
+
+
+def gathered(planes: Array, axes: Sequence[Axis], block: slice) -> Array:
+    """Return x laid out likewise, where every plane has windows of its own, all of one size.
+
+    Element by element: axis after axis, 8 x 64 maps of 28 x 28 to 20 take one and a half times as
+    long.
+    """
+    xp, x = namespace(planes), planes[block]
+    k = tuple(int(axis.size[0]) for axis in axes)
+    steps = math.prod(x.shape[1:]) * xp.arange(len(x))
+    at = corner(axes, x.shape[1:]) + steps.reshape(-1, *(1,) * len(k))  # (p, *o)
+    laid = tiles.scratch(xp, (*k, *at.shape), x.dtype, "laid")
+    flat, offsets = x.reshape(-1), ravel([xp.arange(k_) for k_ in k], x.shape[1:])
+    for tap in np.ndindex(k):
+        laid[tap] = flat.take(at + offsets[tap])
+    return laid
+
+
+def corner(axes: Sequence[Axis], i: Sequence[int]) -> Array:
+    """Return the flat position of every window's first tap, (P, *o), in a plane of shape i."""
+    positions = []
+    for number, axis in enumerate(axes, 1):
+        others = tuple(a for a in range(1, 1 + len(i)) if a != number)
+        positions.append(
+            namespace(axis.first).expand_dims(axis.first, others) * math.prod(i[number:])
+        )
+    return functools.reduce(operator.add, positions)
 
 
 def ragged_boxes(xp: Any, planes: int, windows: Sequence[Windows], itemsize: int) -> list[Box]:
@@ -139,26 +165,20 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
     xp, i = namespace(planes), planes.shape[1:]
     shape = (len(planes), *(w.outputs for w in windows))
     y, indices = geometry.result(xp, shape, planes.dtype), geometry.result(xp, shape, np.int64)
-    steps = [math.prod(i[a + 1 :]) for a in range(len(i))]
-
-    def corner(axes: Sequence[Axis]) -> Array:
-        """Return the flat position of every window's first tap, (P, *o)."""
-        total: Array = xp.zeros((1,) * (1 + len(i)), np.int64)
-        for number, (axis, step) in enumerate(zip(axes, steps, strict=True), 1):
-            others = tuple(a for a in range(1, 1 + len(i)) if a != number)
-            total = total + xp.expand_dims(axis.first, others) * step
-        return total
 
     def task(box: Box) -> None:
         axes = axes_of(windows, box)
-        laid = side_by_side(planes, axes, box[0], lowest(planes.dtype), planes.dtype)
+        if len(axes[0].first) > 1:
+            laid = gathered(planes, axes, box[0])
+        else:
+            laid = side_by_side(planes, axes, box[0], lowest(planes.dtype), planes.dtype)
         best, wide = y[box], laid.shape[: len(axes)]
         offset = ravel([xp.arange(k) for k in wide], i).reshape(-1)  # of each tap
         number_type = np.min_scalar_type(max(0, math.prod(wide) - 1))
         winner = tiles.scratch(xp, best.shape, number_type, "winner")
         arena = Arena(lambda: ((laid[k], best, winner) for k in np.ndindex(wide)), best, winner)
         contest(arena, 0)
-        xp.add(corner(axes), offset.take(winner), out=indices[box])
+        xp.add(corner(axes, i), offset.take(winner), out=indices[box])
         if has_negative_zero(laid, best):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])
 

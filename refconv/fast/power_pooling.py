@@ -134,11 +134,11 @@ def lp_pool_grad(
 
     def gradient(x: Array, gy: Array) -> Array:
         x, gy = x[None], gy[None]
-        size = abs(x)
         if math.isinf(p):
-            _, indices = max_pool(math.copysign(1, p) * size, *window, 1, ceil_mode, True)
+            _, indices = max_pool(math.copysign(1, p) * abs(x), *window, 1, ceil_mode, True)
             return max_pool_grad(x.shape, indices, gy, *window, 1, ceil_mode) * sign(x)
         if mathematical:
+            size = abs(x)
             v = avg_pool(power(size, p), *window, ceil_mode, divisor_override=1)
             gv = root_grad(v, gy, p)
             gu = avg_pool_grad(x.shape, gv, *window, ceil_mode, divisor_override=1)
@@ -175,7 +175,7 @@ def times(x: Array, factor: float) -> Array:
 
 
 def power(x: Array, e: float) -> Array:
-    """Return x^e: by products where there are few, as torch does; float16 in float32.
+    """Return x^e, or x itself: by products where there are few, as torch does; float16 in float32.
 
     An exponent that the dtype has no number for, not 0 and not infinite, keeps its own.
     """
@@ -191,11 +191,11 @@ def power(x: Array, e: float) -> Array:
         -2: lambda: 1 / (a * a),
     }
     if e in by_hand and not (abs(e) == 0.5 and x.dtype == np.float16):  # where torch has no root
-        return by_hand[e]().astype(x.dtype)
+        return by_hand[e]().astype(x.dtype, copy=False)
     exponent: Any = x.dtype.type(e).astype(acc)
     if e == 0.5:
         exponent = xp.full(a.shape, exponent)  # NumPy would take a root for a single exponent
     elif exponent in (0, np.inf, -np.inf) and acc.itemsize < 8:
         a, exponent = a.astype(np.float64), np.float64(e)
-    result: Array = xp.power(a, exponent).astype(x.dtype)
+    result: Array = xp.power(a, exponent).astype(x.dtype, copy=False)
     return result

@@ -251,6 +251,8 @@ BUGS = [
     # ------------------------------------------------------------------ fractional, powers, unpool
     Bug("fractional sequence off by one", "fast/fractional_pooling.py",
         "j = xp.arange(o - 1)", "j = xp.arange(1, o)", "torch", "fractional_max_pool"),
+    Bug("fractional windows of the first plane alone", "engine/ragged.py",
+        "steps = math.prod(x.shape[1:]) * xp", "steps = 0 * xp", "torch", "fractional_max_pool"),
     Bug("fractional samples in the order of the axes", "fast/fractional_pooling.py",
         "u = u[:, ::-1] if len(k) == 2 else u", "pass", "torch", "fractional_max_pool"),
     Bug("last fractional window not at the end", "fast/fractional_pooling.py",
