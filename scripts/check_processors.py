@@ -22,6 +22,7 @@ TESTS = (
     "tests/refconv/test_opinfo.py",
     "tests/refconv/test_bands.py",
     "tests/refconv/test_phases.py",
+    "tests/refconv/test_pointwise.py",
     "tests/refconv/test_adaptive_sums.py",
     "tests/refconv/test_shared_windows.py",
     "tests/refconv/test_shifts.py",

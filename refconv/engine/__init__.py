@@ -3,6 +3,7 @@
 tiles      how work is cut, scratch memory, threads
 patches    what a tile reads of x, its windows as a view, and the adjoints of both
 columns    the windows of a tile as matrices; columns_back adds them back
+pointwise  convolution without windows: x is its own columns
 bands      few channels a group: rows of outputs as products with a band
 phases     the input gradient at a stride above 1, with nothing to add back
 taps       convolution without matrices, tap by tap

@@ -32,6 +32,7 @@ from refconv.geometry import Array, Conv, namespace
 COLUMNS = 256  # of one matrix product: fewer and the packing of w costs more than the product earns
 PRODUCTS = 1 << 20  # multiply-adds of a tile: fewer and NumPy's calls cost more than the arithmetic
 IMAGES = 8  # of a convolution without windows: fewer, and threads have too little to share
+MAP = 32  # outputs of one: fewer, and images side by side take half (960 maps of 3 x 3 to 160)
 SHIFT_ROWS = 128  # of a shifted matrix: fewer and adding up the products costs more than copying
 
 
@@ -66,6 +67,17 @@ def cut_maps(geo: Conv) -> Plan:
 def has_no_windows(geo: Conv) -> bool:
     """Return whether every output reads one input, its own: 1 x 1, stride 1, no padding."""
     return math.prod(geo.k) == max(geo.s) == 1 and geo.i == geo.o and not any(map(any, geo.p))
+
+
+def used_as_it_lies(geo: Conv, xs: Array) -> bool:
+    """Return whether xs, (N, g, c, *i), is its own columns, of enough images and large maps."""
+    return (
+        isinstance(xs, np.ndarray)
+        and geo.n >= IMAGES
+        and has_no_windows(geo)
+        and math.prod(geo.o) >= MAP
+        and xs.flags.c_contiguous
+    )
 
 
 class Limits(NamedTuple):
@@ -171,8 +183,7 @@ def plan_columns(
     """
     if 0 in (geo.n, geo.g, geo.c, geo.m, *geo.k, *geo.o, *geo.i):
         return None
-    as_it_lies = like is not None and xp is np and like.flags.c_contiguous
-    if as_it_lies and has_no_windows(geo) and geo.n >= IMAGES:
+    if like is not None and used_as_it_lies(geo, like):
         return cut_maps(geo)
     plan = cut_tiles(geo, limits(xp, itemsize), adjoint)
     padded = reads_padding(geo)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from refconv import geometry
-from refconv.engine import bands, columns, columns_back, phases, taps, tiles
+from refconv.engine import bands, columns, columns_back, phases, pointwise, taps, tiles
 from refconv.geometry import Array, Conv, Ints, accumulator, as_x, as_y, rounded
 from refconv.geometry.convolution import (
     conv_call,
@@ -94,7 +94,10 @@ def correlate(geo: Conv, x: Array, w: Array, bias: Array | None = None) -> Array
     if (cut := bands.strips(xp, geo, x.dtype)) is not None:
         bands.correlate(geo, cut, xs, w, bias, ys)
         return y
-    plan = columns.plan_columns(xp, geo, x.itemsize, beside=w, like=xs)
+    if columns.used_as_it_lies(geo, xs):
+        pointwise.correlate(geo, xs, w, bias, ys)
+        return y
+    plan = columns.plan_columns(xp, geo, x.itemsize, beside=w)
     if plan is None:
         y.fill(0)
         taps.correlate(geo, xs, w, ys)

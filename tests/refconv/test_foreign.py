@@ -277,6 +277,7 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
 NUMPY_ONLY = (
     "bands.py",
     "phases.py",
+    "pointwise.py",
     "adaptive_sums.py",
     "shared_windows.py",
     "shifts.py",
