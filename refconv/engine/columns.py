@@ -337,13 +337,14 @@ def cut_sums(
     Sums are over all outputs, in order. Where that makes few tasks, a small gradient is summed in
     parts; of a large one those would not fit the scratch, and its channels are shared.
     """
+    wanted = tiles.PARTS if cost(geo) >= tiles.SHARED else 1  # tasks
     fit = max(1, 2 * room // math.prod(geo.w_shape))  # parts whose sums are little memory
-    parts = min(tiles.PARTS, 1 << (fit.bit_length() - 1))
+    parts = min(wanted, 1 << (fit.bit_length() - 1))
     most = room // (geo.m * plan.rows_per_channel)  # channels whose products fit
     groups = tiles.blocks(geo.g, min(plan.groups[0].stop, most // geo.c))
-    share = -(-geo.c * len(groups) * parts // tiles.PARTS)
+    share = -(-geo.c * len(groups) * parts // wanted)
     channels = tiles.blocks(geo.c, min(plan.channels[0].stop, most, share))
-    parts = -(-tiles.PARTS // (len(groups) * len(channels)))
+    parts = -(-wanted // (len(groups) * len(channels)))
     return groups, channels, tiles.blocks(outputs, -(-outputs // min(parts, fit)))
 
 
