@@ -102,8 +102,9 @@ def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     Boxes of at least COLUMNS outputs come first, of several images where that is little work; then
     as many channels as fit, then as many groups; and as many filters as their products fit.
     The adjoint adds the columns onto a patch, which holds s inputs along an axis for each output:
-    more than the taps where windows leave gaps. It does not shift; nor does a device, where copying
-    costs less than more products, and which takes as many images as fit.
+    more than the taps where windows leave gaps; its outputs, of all filters, fit too. It does not
+    shift; nor does a device, where copying costs less than more products, and which takes as many
+    images as fit.
     """
     taps, room = math.prod(geo.k), most_of.room
     axis = None if adjoint or not most_of.host else shifted_axis(geo, most_of)
@@ -115,11 +116,12 @@ def cut_tiles(geo: Conv, most_of: Limits, adjoint: bool = False) -> Plan:
     else:
         shifts, rows = 1, taps
         taps = max(taps, math.prod(geo.s)) if adjoint else taps
-        fits = room // (taps * geo.c)
-        boxes = tiles.boxes(geo.o, max(most_of.columns, fits))
+        fits, least = room // (taps * geo.c), most_of.columns
+        least = min(least, max(1, room // geo.m)) if adjoint else least
+        boxes = tiles.boxes(geo.o, max(least, fits))
         most = math.prod(tiles.extent(boxes[0]))
         worth = most_of.products // (geo.m * geo.c * taps) if most_of.host else fits
-        wanted = max(most_of.columns, min(fits, worth))
+        wanted = max(least, min(fits, worth))
         images = max(1, min(geo.n, wanted // most))
     filters = tiles.blocks(geo.m, room // (most * images))
     room //= taps // shifts * most * images
@@ -277,9 +279,9 @@ def by_shift(plan: Plan, w: Array) -> Array:
     return w[None] if plan.shifts == 1 else namespace(w).moveaxis(w, 3 + plan.axis, 0)
 
 
-def side_by_side(gys: Array, n: slice, g: slice, box: Box) -> Array:
+def side_by_side(gys: Array, n: slice, g: slice, m: slice, box: Box) -> Array:
     """Return the outputs of a tile side by side, (g, m, n P), from gys (N, g, m, *o)."""
-    gy: Array = gys[(n, g, slice(None), *box)]
+    gy: Array = gys[(n, g, m, *box)]
     shape = (gy.shape[1], gy.shape[2], -1)
     xp = namespace(gy)
     by_group: Array = gy.transpose(1, 2, 0, *range(3, gy.ndim))  # (n, g, m, *o) -> (g, m, n, *o)
@@ -366,17 +368,20 @@ def sum_over_outputs(geo: Conv, plan: Plan, xs: Array, gys: Array, gw: Array) ->
             if sums is None
             else sums[part, :, g, :, rows]  # (shifts, g, m, c taps)
         )
-        product = tiles.scratch(xp, total.shape[1:], xs.dtype, "products")
         for number, (n, box) in enumerate(outputs[parts[part]]):
-            beside = side_by_side(gys, n, g, box)  # (g, m, nP)
-            for shift, cols in enumerate(columns(geo, plan, xs, n, g, c, box)):
-                if number == 0:
-                    xp.matmul(beside, cols.swapaxes(1, 2), out=total[shift])
-                else:
-                    total[shift] += xp.matmul(beside, cols.swapaxes(1, 2), out=product)
+            matrices = columns(geo, plan, xs, n, g, c, box)
+            for m in plan.filters:
+                beside = side_by_side(gys, n, g, m, box)  # (g, m, nP)
+                for shift, cols in enumerate(matrices):
+                    mine = total[shift, :, m]
+                    if number == 0:
+                        xp.matmul(beside, cols.swapaxes(1, 2), out=mine)
+                    else:
+                        more = tiles.scratch(xp, mine.shape, xs.dtype, "products")
+                        mine += xp.matmul(beside, cols.swapaxes(1, 2), out=more)
         if sums is None:
-            mine = onto[:, g, :, c]
-            mine[...] = total.reshape(mine.shape)
+            result = onto[:, g, :, c]
+            result[...] = total.reshape(result.shape)
 
     cut = list(itertools.product(range(len(parts)), groups, channels))
     tiles.run(xp, task, cut, takes_threads(geo, xs.dtype), cost(geo))

@@ -22,7 +22,7 @@ def transposed(geo: Conv, plan: Plan, w: Array, gys: Array, gx: Array) -> None:
         n, g, c = tile  # owns gx[n, g, c]: its boxes overlap, and follow one another in order
         kernel = ws[g, :, plan.rows(c)].swapaxes(1, 2)  # (g, c K, m)
         for box in plan.boxes:
-            outputs = side_by_side(gys, n, g, box)  # (g, m, n P)
+            outputs = side_by_side(gys, n, g, slice(0, geo.m), box)  # (g, m, n P)
             shape = (*kernel.shape[:2], outputs.shape[2])
             cols = tiles.scratch(xp, shape, gys.dtype, "columns")
             xp.matmul(kernel, outputs, out=cols)

@@ -49,6 +49,7 @@ def tiny(package: ModuleType, on: bool) -> None:
     """Set tiles of a few elements, so that every seam between them is crossed, or the usual."""
     from_package = (
         (package.engine.tiles, "SCRATCH_BYTES", 200, 1 << 20),
+        (package.engine.tiles, "SHARED", 0.0, 5e5),
         (package.engine.columns, "COLUMNS", 3, 256),
         (package.engine.columns, "SHIFT_ROWS", 1, 128),
         (package.engine.columns, "PRODUCTS", 1, 1 << 20),

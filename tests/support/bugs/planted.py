@@ -29,16 +29,16 @@ BUGS = [
         "w.reshape(geo.g, geo.m, geo.c, *geo.k).swapaxes(1, 2)",
         "w.reshape(geo.g, geo.m, geo.c, *geo.k)[::-1].swapaxes(1, 2)", "direct", "conv_grad_input"),
     Bug("stride ignored in the weight gradient", COLUMNS,
-        "columns(geo, plan, xs, n, g, c, box)):\n                if number == 0",
-        "columns(geo._replace(s=(1,) * len(geo.s)), plan, xs, n, g, c, box)):\n"
-        "                if number == 0", "adjoint", "conv"),
+        "matrices = columns(geo, plan",
+        "matrices = columns(geo._replace(s=(1,) * len(geo.s)), plan",
+        "adjoint", "conv"),
     Bug("weight gradient of the first group in three axes", COLUMNS,
-        "beside = side_by_side(gys, n, g, box)",
-        "beside = side_by_side(gys, n, g, box)"
+        "beside = side_by_side(gys, n, g, m, box)",
+        "beside = side_by_side(gys, n, g, m, box)"
         "[[0] * (g.stop - g.start) if len(geo.k) == 3 else ...]",
         "torch", "conv_grad_weight"),
     Bug("weight gradient of the last tile only", COLUMNS,
-        "total[shift] += xp.matmul", "total[shift] = xp.matmul", "direct", "conv_grad_weight"),
+        "mine += xp.matmul", "mine[...] = xp.matmul", "direct", "conv_grad_weight"),
     Bug("weight gradient of the first part only", COLUMNS,
         "sums.sum(0).reshape", "sums[0].reshape", "half", "conv_grad_weight"),
     Bug("bias gradient over the wrong axes", CONV,
