@@ -247,7 +247,10 @@ def transposed(geo: Conv, plan: Plan, w: Array, gys: Array, gxs: Array) -> None:
             write_phase(geo, r, total, gxs[n, g, c], box)
 
     items = list(itertools.product(plan.images, plan.groups, plan.channels, plan.boxes))
-    tiles.run(np, task, items, columns.takes_threads(geo, gys.dtype), columns.cost(geo))
+    thin, outputs = min(geo.c, geo.m), geo.n * math.prod(axis.cells for axis in plan.axes)
+    sizes = thin, geo.c * geo.m * math.prod(geo.k) // thin, outputs  # as flat as any product
+    takes_threads = tiles.takes_threads(gys.dtype, *sizes)
+    tiles.run(np, task, items, takes_threads, columns.cost(geo))
 
 
 def write_phase(geo: Conv, r: Shape, cells: Array, gx: Array, box: Box) -> None:

@@ -106,23 +106,36 @@ GROUPED = Call((2, 6, 11, 9), (6, 3, 3, 3), {**PLAIN, "stride": (3, 2), "groups"
 VIDEO = Call((1, 4, 6, 7, 8), (4, 4, 3, 3, 3), {**PLAIN, "stride": (1, 2, 2)})
 SOUND = Call((2, 3, 50), (4, 3, 7), {**PLAIN, "padding": 2, "dilation": 2})
 APART = Call((2, 4, 13, 13), (4, 4, 2, 2), {**PLAIN, "stride": 3, "padding": 0})  # phases: no taps
+THIN = Call((2, 1, 40, 40), (3, 1, 3, 3), PLAIN)
 CALLS = (KERNEL_4, GROUPED, VIDEO, SOUND, APART)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shared", [0.0, tiles.SHARED])
+@pytest.mark.parametrize("call", [*CALLS, THIN])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.int32, np.float16])
-def test_the_same_bits_at_any_number_of_threads(call: Call, dtype: Any) -> None:
+def test_the_same_bits_at_any_number_of_threads(
+    call: Call, dtype: Any, shared: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ours, however small the work, and by BLAS's own where one of ours is enough."""
     call = Call((8, *call.x[1:]), call.w, call.options)
     assert served(call)
     rng = np.random.default_rng(0)
     w, gy = ((4 * rng.standard_normal(shape)).astype(dtype) for shape in (call.w, call.geo.y_shape))
+    monkeypatch.setattr(tiles, "SHARED", shared)
     found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "SHARED", 0.0)  # however small the work
-        for count in (1, 2, 4):
-            with threadpool_limits(count, user_api="blas"):
-                found.append(refconv.conv_grad_input(call.x, w, gy, **call.options).tobytes())
+    for count in (1, 2, 4):
+        with threadpool_limits(count, user_api="blas"):
+            found.append(refconv.conv_grad_input(call.x, w, gy, **call.options).tobytes())
     assert found[0] == found[1] == found[2]
+
+
+def test_a_row_of_one_channel_is_a_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which OpenBLAS shares smaller products: c = 1 tells, though m and the outputs are more."""
+    asked = []
+    monkeypatch.setattr(tiles, "takes_threads", lambda _, *sizes: asked.append(min(sizes)) or True)
+    gradient(refconv, THIN, 0)
+    gradient(refconv, GROUPED, 0)
+    assert asked == [1, 3]
 
 
 @pytest.mark.parametrize("batch", [1, 4])
