@@ -5,7 +5,7 @@ Whole numbers leave nothing to rounding. What is not finite is computed by taps.
 
 import itertools
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,27 +16,12 @@ from threadpoolctl import threadpool_limits
 import refconv
 from refconv import direct
 from refconv.engine import bands, tiles
-from refconv.geometry import Conv, conv
 from support.agreement import one_nan, same_sum
 from support.bugs.planting import Bug, copy_with
+from support.conv_calls import Call, numbers
 from support.scratch import kept_behind
 
-ODD = (np.inf, -np.inf, np.nan)
 FEW = 1 << 14  # bytes of scratch: an image is cut into tiles of few rows
-
-
-class Call(NamedTuple):
-    """The shapes of a convolution, and its options."""
-
-    x: tuple[int, ...]
-    w: tuple[int, ...]
-    options: dict[str, Any]
-
-    @property
-    def geo(self) -> Conv:
-        """What is checked of it."""
-        o = self.options
-        return conv(self.x, self.w, o["stride"], o["padding"], o["dilation"], o["groups"])
 
 
 @st.composite
@@ -60,15 +45,6 @@ def calls(draw: st.DrawFn) -> Call:
     )
     assume(bands.strips(np, call.geo, np.dtype(float)) is not None)
     return call
-
-
-def numbers(seed: int, shape: tuple[int, ...], odd: int = 0) -> Any:
-    """Return small whole numbers, some of which are not finite."""
-    rng = np.random.default_rng(seed)
-    a = rng.integers(-4, 5, shape).astype(float)
-    for value in rng.choice(ODD, odd):
-        a.flat[rng.integers(a.size)] = value
-    return a
 
 
 def results(form: Any, call: Call, seed: int, odd: int = 0) -> list[Any]:

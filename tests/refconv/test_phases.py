@@ -4,7 +4,7 @@ Whole numbers leave nothing to rounding. Weights that are not finite go another 
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,26 +15,10 @@ from threadpoolctl import threadpool_limits
 import refconv
 from refconv import direct
 from refconv.engine import columns, phases, tiles
-from refconv.geometry import Conv, conv
 from support.agreement import one_nan, same_sum
 from support.bugs.planting import Bug, copy_with
+from support.conv_calls import Call, numbers
 from support.scratch import kept_behind
-
-ODD = (np.inf, -np.inf, np.nan)
-
-
-class Call(NamedTuple):
-    """The shapes of a convolution, and its options."""
-
-    x: tuple[int, ...]
-    w: tuple[int, ...]
-    options: dict[str, Any]
-
-    @property
-    def geo(self) -> Conv:
-        """What is checked of it."""
-        o = self.options
-        return conv(self.x, self.w, o["stride"], o["padding"], o["dilation"], o["groups"])
 
 
 def served(call: Call) -> bool:
@@ -62,15 +46,6 @@ def calls(draw: st.DrawFn) -> Call:
     )
     assume(served(call))
     return call
-
-
-def numbers(seed: int, shape: tuple[int, ...], odd: int = 0) -> Any:
-    """Return small whole numbers, some of which are not finite."""
-    rng = np.random.default_rng(seed)
-    a = rng.integers(-4, 5, shape).astype(float)
-    for value in rng.choice(ODD, odd):
-        a.flat[rng.integers(a.size)] = value
-    return a
 
 
 def gradient(form: Any, call: Call, seed: int, odd: tuple[int, int] = (0, 0)) -> Any:
