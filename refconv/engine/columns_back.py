@@ -2,7 +2,8 @@
 
     transposed        x += columns^T (w^T @ y)
 
-Where `phases` serve they take less; this needs no more outputs than filters, and no finite w.
+Where `phases` serve they take less, but they need finite weights and twice as many outputs as
+filters; this needs neither.
 """
 
 import itertools

@@ -83,15 +83,16 @@ def patch_fits(xp: Any, geo: Conv, itemsize: int, box: Box) -> bool:
 
 
 def read_patch(geo: Conv, x: Array, box: Box, slot: str = "patch") -> Array:
-    """Return what a box of outputs reads of x, (..., *i), zeros too: a view where it can be.
+    """Return what a box of outputs reads of x, (..., *i), as `box_of` does."""
+    return box_of(x, input_box(geo, box), slot)
 
-    Else it is in scratch memory, in a slot.
-    """
-    read = input_box(geo, box)
-    if lies_inside(read, geo.i):
-        view: Array = x[last_axes(read)]
+
+def box_of(x: Array, box: Box, slot: str = "patch") -> Array:
+    """Return a box of x, (..., *i), zeros too: a view where it can be, else in a scratch slot."""
+    if lies_inside(box, x.shape[x.ndim - len(box) :]):
+        view: Array = x[last_axes(box)]
         return view
-    return read_box(x, read, tiles.scratch(namespace(x), patch_shape(x, read), x.dtype, slot))
+    return read_box(x, box, tiles.scratch(namespace(x), patch_shape(x, box), x.dtype, slot))
 
 
 def add_patch(geo: Conv, x: Array, by_window: Array, box: Box) -> None:

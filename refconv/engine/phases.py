@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refconv.engine import columns, tiles
-from refconv.engine.patches import lies_inside, patch_shape, read_box, windows
+from refconv.engine.patches import box_of, windows
 from refconv.engine.tiles import Box
 from refconv.geometry import Array, Conv
 from refconv.geometry.sizes import Shape, last_axes
@@ -35,9 +35,7 @@ from refconv.geometry.sizes import Shape, last_axes
 FILTERS = 4  # for each channel at most: beyond (8 of x, 64 of y), adding back takes less
 OUTPUTS = 2  # for each filter at least: with fewer, laying out w takes longer than adding back
 TAPS = 256  # of a window at most: each may be a product of its own
-ALONE = (
-    4  # of a window whose taps are all of different phases, at most: 4 x 4 at stride 4 is slower
-)
+ALONE = 4  # taps at most where each is of a phase of its own: 4 x 4 at stride 4 is slower
 CELLS = 2  # read for each cell of a phase at most: more is mostly what lies between tiles
 SHARE = 64  # channels of a tile at least: fewer, and products are too flat
 COPIED = 1 << 15  # elements of w at once, so that they are still in the cache when read again
@@ -205,13 +203,9 @@ def read_windows(plan: Plan, gys: Array, n: slice, g: slice, m: slice, box: Box)
         slice(side.start + axis.q.start, side.stop + axis.q.stop - 1)
         for side, axis in zip(box, plan.axes, strict=True)
     )
-    if lies_inside(read, y.shape[3:]):
-        patch = y[last_axes(read)]
-    else:
-        patch = read_box(y, read, tiles.scratch(np, patch_shape(y, read), y.dtype, "patch"))
     q, further = [len(axis.q) for axis in plan.axes], o[0] + len(plan.axes[0].q) - 1
     ones = (1,) * rank
-    view = windows(patch, (1, *q[1:]), (further, *o[1:]), ones, ones)[:, :, :, 0]
+    view = windows(box_of(y, read), (1, *q[1:]), (further, *o[1:]), ones, ones)[:, :, :, 0]
     # (n, g, m, *q, *t) -> (g, *q, m, t, n, *t)
     by_row = (1, *range(3, 2 + rank), 2, 2 + rank, 0, *range(3 + rank, 2 + 2 * rank))
     matrix = tiles.scratch(np, tuple(view.shape[axis] for axis in by_row), y.dtype, "columns")

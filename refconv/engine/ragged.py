@@ -92,8 +92,10 @@ def side_by_side(
     return laid
 
 
-def gathered(planes: Array, axes: Sequence[Axis], block: slice) -> Array:
+def gathered(planes: Array, axes: Sequence[Axis], corners: Array, block: slice) -> Array:
     """Return x laid out likewise, where every plane has windows of its own, all of one size.
+
+    They begin at `corners`, (p, *o).
 
     Element by element: axis after axis, 8 x 64 maps of 28 x 28 to 20 take one and a half times as
     long.
@@ -101,7 +103,7 @@ def gathered(planes: Array, axes: Sequence[Axis], block: slice) -> Array:
     xp, x = namespace(planes), planes[block]
     k = tuple(int(axis.size[0]) for axis in axes)
     steps = math.prod(x.shape[1:]) * xp.arange(len(x))
-    at = corner(axes, x.shape[1:]) + steps.reshape(-1, *(1,) * len(k))  # (p, *o)
+    at = corners + steps.reshape(-1, *(1,) * len(k))  # (p, *o)
     laid = tiles.scratch(xp, (*k, *at.shape), x.dtype, "laid")
     flat, offsets = x.reshape(-1), ravel([xp.arange(k_) for k_ in k], x.shape[1:])
     for tap in np.ndindex(k):
@@ -168,8 +170,9 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
 
     def task(box: Box) -> None:
         axes = axes_of(windows, box)
-        if len(axes[0].first) > 1:
-            laid = gathered(planes, axes, box[0])
+        corners = corner(axes, i)
+        if len(corners) > 1:
+            laid = gathered(planes, axes, corners, box[0])
         else:
             laid = side_by_side(planes, axes, box[0], lowest(planes.dtype), planes.dtype)
         best, wide = y[box], laid.shape[: len(axes)]
@@ -178,7 +181,7 @@ def largest(planes: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
         winner = tiles.scratch(xp, best.shape, number_type, "winner")
         arena = Arena(lambda: ((laid[k], best, winner) for k in np.ndindex(wide)), best, winner)
         contest(arena, 0)
-        xp.add(corner(axes, i), offset.take(winner), out=indices[box])
+        xp.add(corners, offset.take(winner), out=indices[box])
         if has_negative_zero(laid, best):  # of 0 and -0 the first wins
             best[...] = gather(planes[box[0]], indices[box])
 

@@ -12,6 +12,8 @@ from threadpoolctl import threadpool_limits
 
 import refconv
 from refconv import direct
+from refconv.engine import columns
+from refconv.geometry import conv
 from support.agreement import same, same_sum
 from support.arrays import LAYOUTS, laid_out, plain
 from support.strategies import COMPLEX, FLOATS, INTEGERS, LINEAR, ConvCase, conv_cases
@@ -194,3 +196,17 @@ class TestThreads:
                 results.append(all_four(refconv, case, gy))
         for one, other in itertools.pairwise(results):
             assert all(same(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("x", "axis"),
+    [
+        ((1, 64, 128, 128), 0),  # what a tile reads fits with the rows that shifts read beside it
+        ((1, 64, 8, 28, 28), 1),  # one output of the first axis fills a tile
+    ],
+)
+def test_a_shifted_tile_holds_all_channels(x: tuple[int, ...], axis: int) -> None:
+    rank = len(x) - 2
+    geo = conv(x, (64, 64, *(3,) * rank), (1,) * rank, (1,) * rank, (1,) * rank, 1)
+    plan = columns.cut_tiles(geo, columns.limits(np, 4))
+    assert (plan.shifts, plan.axis, len(plan.channels)) == (3, axis, 1)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_limits
 
 import refconv
 from refconv import direct
 from refconv.engine import columns, phases, tiles
-from support.agreement import one_nan, same_sum
+from support.agreement import same_numbers
 from support.bugs.planting import Bug, copy_with
 from support.conv_calls import Call, numbers
 from support.scratch import kept_behind
+from support.threads import same_at_any_number
 
 
 def served(call: Call) -> bool:
@@ -55,15 +55,10 @@ def gradient(form: Any, call: Call, seed: int, odd: tuple[int, int] = (0, 0)) ->
         return form.conv_grad_input(call.x, w, gy, **call.options)
 
 
-def agree(ours: Any, theirs: Any) -> bool:
-    """Return whether two results are the same numbers, every NaN one, of a zero either sign."""
-    return bool(same_sum(one_nan(ours), one_nan(theirs)))
-
-
 @given(calls(), st.integers(0, 2**32), st.integers(0, 2), st.integers(0, 1))
 def test_phases_are_the_definition(call: Call, seed: int, of_gy: int, of_w: int) -> None:
     odd = of_gy, of_w
-    assert agree(gradient(refconv, call, seed, odd), gradient(direct, call, seed, odd)), call
+    assert same_numbers(gradient(refconv, call, seed, odd), gradient(direct, call, seed, odd)), call
 
 
 @given(calls(), st.integers(0, 2**32), st.sampled_from([200, 2000]))
@@ -72,7 +67,7 @@ def test_in_small_tiles_too(call: Call, seed: int, room: int) -> None:
         patch.setattr(tiles, "SCRATCH_BYTES", room)
         patch.setattr(columns, "COLUMNS", 3)
         ours = gradient(refconv, call, seed)
-    assert agree(ours, gradient(direct, call, seed)), call
+    assert same_numbers(ours, gradient(direct, call, seed)), call
 
 
 PLAIN: dict[str, Any] = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
@@ -97,11 +92,7 @@ def test_the_same_bits_at_any_number_of_threads(
     rng = np.random.default_rng(0)
     w, gy = ((4 * rng.standard_normal(shape)).astype(dtype) for shape in (call.w, call.geo.y_shape))
     monkeypatch.setattr(tiles, "SHARED", shared)
-    found = []
-    for count in (1, 2, 4):
-        with threadpool_limits(count, user_api="blas"):
-            found.append(refconv.conv_grad_input(call.x, w, gy, **call.options).tobytes())
-    assert found[0] == found[1] == found[2]
+    assert same_at_any_number(lambda: [refconv.conv_grad_input(call.x, w, gy, **call.options)])
 
 
 def test_a_row_of_one_channel_is_a_vector(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +157,7 @@ def wrong(package: Any) -> bool:
             patch.setattr(package.engine.tiles, "SCRATCH_BYTES", room)
             patch.setattr(package.engine.columns, "COLUMNS", least)
             for number, call in enumerate(CALLS):
-                if not agree(gradient(package, call, 0), defined(number)):
+                if not same_numbers(gradient(package, call, 0), defined(number)):
                     return True
     return False
 

@@ -19,17 +19,12 @@ from refconv.engine import taps
 from refconv.engine.visits import axis_visits, reaching_taps
 from refconv.geometry import Conv
 from refconv.geometry.sizes import conv_output_size
-from support.agreement import one_nan, same_sum
+from support.agreement import same_numbers, same_sum
 from support.bugs.planting import Bug, copy_with
 
 inf, nan = np.inf, np.nan
 HUGE = (2**31, 2**33, 2**61)
 MB = 1 << 20
-
-
-def agree(ours: Any, theirs: Any) -> bool:
-    """Return whether two results hold the same numbers, every NaN one, of a zero either sign."""
-    return same_sum(one_nan(ours), one_nan(theirs))
 
 
 # --------------------------------------------------------------------------- swept
@@ -102,7 +97,7 @@ def linear_calls(geo: Conv, options: dict[str, Any], draw: Any) -> list[tuple[st
 def test_fast_is_direct(case: tuple[Conv, dict[str, Any]], data: st.DataObject) -> None:
     for name, args, options in linear_calls(*case, data.draw):
         fast, defined = (getattr(form, name)(*args, **options) for form in (refconv, direct))
-        assert agree(fast, defined), (name, [getattr(a, "shape", a) for a in args], options)
+        assert same_numbers(fast, defined), (name, [getattr(a, "shape", a) for a in args], options)
 
 
 @given(axes(), st.data())
@@ -138,7 +133,7 @@ def test_inserted_zeros_meet_no_infinity() -> None:
     x = torch.zeros(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)
     y = torch.nn.functional.conv2d(x, torch.tensor(w))
     torchs = torch.autograd.grad(y, x, torch.ones_like(y))[0].numpy()
-    assert agree(refconv.conv_grad_input((1, 1, 4, 4), w, np.ones((1, 1, 2, 2))), torchs)
+    assert same_numbers(refconv.conv_grad_input((1, 1, 4, 4), w, np.ones((1, 1, 2, 2))), torchs)
 
 
 @pytest.mark.parametrize("s", HUGE)
@@ -238,7 +233,7 @@ def test_the_callers_error_state_changes_nothing(state: Any) -> None:
         expected = getattr(refconv, name)(*args, **options)
         with np.errstate(all=state):
             found = getattr(refconv, name)(*args, **options)
-        assert agree(found, expected), name
+        assert same_numbers(found, expected), name
         assert not np.isfinite(expected).all(), name
 
 
@@ -286,7 +281,9 @@ def test_caught(bug: Bug) -> None:
 
     def right(package: Any) -> bool:
         return all(
-            agree(getattr(package, name)(*args, **options), getattr(direct, name)(*args, **options))
+            same_numbers(
+                getattr(package, name)(*args, **options), getattr(direct, name)(*args, **options)
+            )
             for name, args, options in calls
         )
 

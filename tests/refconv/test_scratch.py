@@ -14,6 +14,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import refconv
+from support.scratch import kept_behind
 
 MOST = 4.0  # MiB
 Call = tuple[str, Callable[[], Any]]
@@ -146,6 +147,17 @@ def test_scratch_stays_small(sizes: tuple[int, int, int], calls: Any) -> None:
 def test_so_it_does_in_the_largest_layers(sizes: tuple[int, int, int], calls: Any) -> None:
     """The shapes of 64 images of 256 x 224 x 224, on fewer: it does not grow with the batch."""
     assert too_much(sizes, calls) == {}
+
+
+def test_many_filters_stay_small() -> None:
+    """Of 2048 filters the outputs of a tile are more than its windows."""
+    x, w = np.ones((8, 64, 16, 16)), np.ones((2048, 64, 3, 3))
+    gy = refconv.conv(x, w, None, 2, 1)
+    for call in (
+        lambda: refconv.conv_grad_weight(x, w.shape, gy, 2, 1),
+        lambda: refconv.conv_grad_input(x.shape, w, gy, 2, 1),
+    ):
+        assert kept_behind(call) <= 4 << 20
 
 
 def test_a_copy_of_the_input_is_seen() -> None:

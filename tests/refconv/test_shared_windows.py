@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_limits
 
 import refconv
 from refconv.engine import large_windows, ragged, shared_windows
 from refconv.fast.adaptive_pooling import windows
 from support.bugs.planting import Bug, copy_with
 from support.scratch import kept_behind
+from support.threads import same_at_any_number
 
 sizes = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3)
 ODD = (np.inf, -np.inf, np.nan, -0.0)
@@ -86,15 +86,15 @@ def test_large_windows_have_the_bits_of_windows_side_by_side(dtype: Any, run: in
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("size", [3, 7, 17])
 def test_the_same_bits_at_any_number_of_threads(dtype: Any, size: int) -> None:
-    x, found = planes(0, (13, 13), dtype, 3), []
-    x = np.tile(x, (60, 1, 1)).reshape(4, 300, 13, 13)
-    for count in (1, 2, 4):
-        with threadpool_limits(count, user_api="blas"), np.errstate(all="ignore"):
+    x = np.tile(planes(0, (13, 13), dtype, 3), (60, 1, 1)).reshape(4, 300, 13, 13)
+
+    def pools() -> tuple[Any, ...]:
+        with np.errstate(all="ignore"):
             mean = refconv.adaptive_avg_pool(x, (size, size))
             back = refconv.adaptive_avg_pool_grad(x.shape, mean, (size, size))
-            y, at = refconv.adaptive_max_pool(x, (size, size), return_indices=True)
-            found.append([a.tobytes() for a in (mean, back, y, at)])
-    assert found[0] == found[1] == found[2]
+            return mean, back, *refconv.adaptive_max_pool(x, (size, size), return_indices=True)
+
+    assert same_at_any_number(pools)
 
 
 @pytest.mark.parametrize("batch", [1, 4])

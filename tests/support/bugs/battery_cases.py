@@ -299,6 +299,10 @@ def stretches() -> Iterator[BatteryCase]:
     yield BatteryCase(
         calls, by_torch(lambda x: F.adaptive_max_pool2d(x, (4, 2), return_indices=True), [x])
     )
+
+
+def rare_ways() -> Iterator[BatteryCase]:
+    """Convolutions that go a way of their own, by sizes that others here do not have."""
     x, w = draw(1, 1, 5, 6, 2), draw(2, 1, 2, 2, 1)  # shifts along the second axis, in tiny tiles
     yield BatteryCase(
         [("conv", (x, w), {"dilation": (1, 2, 1)})],
@@ -315,7 +319,7 @@ def stretches() -> Iterator[BatteryCase]:
 def cases() -> list[BatteryCase]:
     parts = (
         convolutions, transposed_convolutions, copies, maximum_pools, averages, powers, unpools,
-        stretches,
+        stretches, rare_ways,
     )  # fmt: skip
     return [case for part in parts for case in part()]
 

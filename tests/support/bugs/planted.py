@@ -37,6 +37,8 @@ BUGS = [
         "beside = side_by_side(gys, n, g, m, box)"
         "[[0] * (g.stop - g.start) if len(geo.k) == 3 else ...]",
         "torch", "conv_grad_weight"),
+    Bug("weight gradient of the first block of filters", COLUMNS,
+        "for m in plan.filters:", "for m in plan.filters[:1]:", "direct", "conv_grad_weight"),
     Bug("weight gradient of the last tile only", COLUMNS,
         "mine += xp.matmul", "mine[...] = xp.matmul", "direct", "conv_grad_weight"),
     Bug("weight gradient of the first part only", COLUMNS,
